@@ -1,0 +1,1 @@
+"""Questions, workspaces and answerers: the engine that takes a question apart. The lowest layer."""

@@ -1,0 +1,115 @@
+"""Faulty answerers: another answerer whose closing answers go wrong with a known probability.
+
+Every draw is a hash of the seed and the view's key, which holds the sample path: samples fail
+independently, equal views equally, and the order of a batch changes nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Final, Literal, get_args
+
+from msgspec.structs import replace
+
+from decomposition.actions import Given, Reply
+from decomposition.answerers.base import Answerer
+from decomposition.consensus import closing
+from decomposition.errors import BadAnswerer
+from decomposition.view import View
+
+Mode = Literal["random", "colluding", "fixed"]
+"""How wrong answers relate: all different, equal for equal questions, or all the same."""
+
+Wrong = str | Callable[[str, int], str]
+"""The stem of wrong answers (the whole of it in mode `fixed`), or a function that makes one in
+a task's own form from the right answer (written form, empty for an abstention) and a number of
+up to 63 bits. A function is a module's own, since its name enters the identity."""
+
+_DRAW_BYTES: Final = 8
+
+
+class Faulty(Answerer):
+    """Wrong with probability p in every workspace, whatever the inner answerer knows.
+
+    A wrong answer keeps the confidence of the right one. Turns that close nothing, and inner
+    failures, pass unchanged. Draws are nested: what is wrong for p is wrong for every larger p.
+
+    Raises:
+        BadAnswerer: p is no probability, there is no such mode, or a function has no name.
+    """
+
+    def __init__(
+        self, inner: Answerer, p: float, seed: int, mode: Mode = "random", wrong: Wrong = "wrong"
+    ) -> None:
+        if not 0 <= p <= 1:
+            raise BadAnswerer(f"p must be from 0 to 1, not {p}")
+        if mode not in get_args(Mode):
+            raise BadAnswerer(f"no mode of faults is called {str(mode)[:40]!r}")
+        kind = f"p={float(p)!r},seed={seed},{mode},{_named(wrong)}"
+        self.identity = f"faulty({kind})[{inner.identity}]"
+        # Declared for a class, but who writes these turns is a matter of the inner answerer.
+        self.author = inner.author  # pyright: ignore[reportAttributeAccessIssue]
+        self.instructions = inner.instructions
+        self.sees_fuel = inner.sees_fuel
+        self.reads_through = inner.reads_through
+        self.reads_symbols = inner.reads_symbols
+        self.instant = inner.instant
+        self._inner = inner
+        self._mode: Mode = mode
+        self._wrong = wrong
+        self._below = _threshold(p)
+        self._seed = blake2b(str(seed).encode(), digest_size=32).digest()
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """The inner turns, some of their closing answers replaced by wrong ones."""
+        turns = await self._inner.act(views)
+        below, seed = self._below, self._seed
+        given: list[Given] = []
+        for view, turn in zip(views, turns, strict=True):
+            draw = blake2b(view.key, digest_size=2 * _DRAW_BYTES, key=seed).digest()
+            given.append(turn if draw[:_DRAW_BYTES] >= below else self._spoilt(view, turn, draw))
+        return given
+
+    def _spoilt(self, view: View, turn: Given, draw: bytes) -> Given:
+        place = closing(turn)
+        if place is None or not isinstance(turn, tuple):
+            return turn
+        action = turn[place]
+        right = action.message if isinstance(action, Reply) else ""
+        text = self._wrong_text(view, right if isinstance(right, str) else "", draw)
+        spoilt = replace(action, message=text) if isinstance(action, Reply) else Reply(text)
+        return (*turn[:place], spoilt, *turn[place + 1 :])
+
+    def _wrong_text(self, view: View, right: str, draw: bytes) -> str:
+        if self._mode == "fixed":
+            number = 0
+        elif self._mode == "colluding":
+            question = blake2b(view.question.encode(), digest_size=_DRAW_BYTES)
+            number = int.from_bytes(question.digest()) >> 1
+        else:
+            number = int.from_bytes(draw[_DRAW_BYTES:]) >> 1
+        if not isinstance(self._wrong, str):
+            return self._wrong(right, number)
+        return self._wrong if self._mode == "fixed" else f"{self._wrong} {number:016x}"
+
+
+def other_number(right: str, draw: int) -> str:
+    """A wrong answer among whole numbers: another one than the right one."""
+    try:
+        return str(int(right) + 1 + draw)
+    except ValueError:
+        return str(draw)
+
+
+def _threshold(p: float) -> bytes:
+    """The bytes that a draw is less than with probability p, to 64 bits."""
+    bound = int(p * 2 ** (8 * _DRAW_BYTES))
+    return b"\xff" * (_DRAW_BYTES + 1) if p >= 1 else bound.to_bytes(_DRAW_BYTES)
+
+
+def _named(wrong: Wrong) -> str:
+    if isinstance(wrong, str):
+        return repr(wrong)
+    name = f"{wrong.__module__}.{getattr(wrong, '__qualname__', '<unnamed>')}"
+    if "<" in name:
+        raise BadAnswerer(f"{name} has no name of its own, which the identity needs")
+    return name

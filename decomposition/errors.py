@@ -1,0 +1,77 @@
+"""Errors of the engine.
+
+DecompositionError
+├── IllegalAction          an answerer chose what it may not do; recorded, costs one fuel
+│   └── FuelExhausted      the action spends more fuel than is left
+├── TransientFault         try the same call again later; never an event of the tree
+├── RunStopped             the run stops here and can be resumed
+├── BadTask                a task, a context or a question does not hold together
+├── BadPolicy              a routing policy does not hold together
+├── BadAnswerer            an answerer does not exist or does not hold together
+├── UnsafeFile             a file would run as code, and others could have written it
+└── EngineBug              our own mistake; never caught
+"""
+
+
+class DecompositionError(Exception):
+    """Base of every error that the engine raises on purpose."""
+
+
+class IllegalAction(DecompositionError):
+    """An action that has no effect; its message is shown to the answerer."""
+
+
+class FuelExhausted(IllegalAction):
+    """An action that spends more fuel than the workspace has left."""
+
+
+class TransientFault(DecompositionError):
+    """A fault that may pass: an answerer raises it and the session asks again.
+
+    Attributes:
+        retry_after_s: Seconds that the other side asked to wait, or None.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RunStopped(DecompositionError):
+    """The run cannot go on now; everything committed stays and the run can be resumed."""
+
+
+class BadTask(DecompositionError):
+    """A task, a context or a question that does not hold together."""
+
+
+class BadPolicy(DecompositionError):
+    """A routing policy that does not hold together."""
+
+
+class BadAnswerer(DecompositionError):
+    """An answerer that does not exist or does not hold together.
+
+    Attributes:
+        where: `FILE:LINE` for one that comes from a file, else empty.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where
+
+
+class UnsafeFile(DecompositionError):
+    """A file that would run as code, although others could have written it.
+
+    Attributes:
+        path: The file or the folder that anybody may change.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class EngineBug(Exception):
+    """An invariant of the engine is broken. Not a DecompositionError: nobody catches it."""

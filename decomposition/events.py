@@ -1,0 +1,175 @@
+"""Events: what happened in one workspace. Where it happened is the entry's path.
+
+An event holds everything that folding it needs: no configuration, no clock, no answerer.
+Decisions that depend on such things (a combination, a join, a cycle) are events themselves.
+Text stands in its written form, with names relative to the workspace: equal acts in different
+places are equal events.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from decomposition.actions import Share, Wait
+from decomposition.hypertext import Failure, Message
+
+ROOT: Final = "0"
+"""The path of a root workspace; its samples are `0:0`, `0:1`, …"""
+
+
+class Event(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Base of all events."""
+
+
+class Opened(Event):
+    """The session began: its root question, as if nobody had asked it."""
+
+    question: Message
+    fuel: tuple[int, ...]
+    """Fuel of each sample of the root."""
+    rule: str = "majority"
+    share: Share = "nothing"
+
+
+class Asked(Event):
+    """Subquestions were opened; numbering counts on over the workspace's life."""
+
+    questions: tuple[str, ...]
+    fuel: tuple[int, ...]
+    """Fuel of each sample, question by question; 0 fails at once."""
+    samples: int = 1
+    rule: str = "majority"
+    share: Share = "nothing"
+    eager: bool = False
+    dropped: int = 0
+    """Questions over the cap of one action, not opened."""
+    given: int | None = None
+    """Fuel that the asker named for each sample; None for equal parts."""
+
+
+class Unlocked(Event):
+    """The answerer waits for the content of these pointers."""
+
+    pointers: tuple[str, ...]
+    wait: Wait = "all"
+
+
+class Woken(Event):
+    """The pointers that were there when an `Unlock(wait="any")` went on."""
+
+    pointers: tuple[str, ...]
+
+
+class Noted(Event):
+    """The note was replaced."""
+
+    text: str
+
+
+class Span(Struct, frozen=True):
+    """A checked quotation: characters start to end of the content that a pointer shows."""
+
+    pointer: str
+    start: int
+    end: int
+
+
+class Replied(Event):
+    """The workspace was answered and closed."""
+
+    message: str
+    confidence: float | None = None
+    quotes: tuple[Span, ...] = ()
+    cut: int = 0
+    """Characters over the cap that were cut from the answer."""
+
+
+class Abstained(Event):
+    """The workspace was closed with "don't know"."""
+
+    reason: str = ""
+
+
+class Refused(Event):
+    """An action was illegal: it had no effect and cost one fuel."""
+
+    reason: str
+
+
+class Failed(Event):
+    """The workspace ended without an answer."""
+
+    failure: Failure
+    detail: str = ""
+    """For the reader of the trace, never shown in a view: paths of a cycle, an error's text."""
+
+
+class Joined(Event):
+    """The answer of a closed workspace was taken by reference; no workspace was opened."""
+
+    origin: str
+    """`PATH` in this session, or `TRACE/PATH`."""
+    digest: str
+    """Digest of the origin's subtree, in hexadecimal."""
+    message: Message | None = None
+    failure: Failure | None = None
+    """Exactly one of the two is set: what the origin came to."""
+
+
+class Combined(Event):
+    """The samples of the subquestion at this path were combined into its answer."""
+
+    winner: int | None
+    """The sample whose answer is taken; None where the rule abstains."""
+    rule: str
+    votes: tuple[int, ...]
+    """For each sample the number of the distinct answer that it gave, -1 for none."""
+    agreement: float
+    """Share of samples that gave the most frequent answer."""
+    correlated: bool = False
+    """The samples shared their subtrees, so their errors may be the same."""
+
+
+class Sampled(Event):
+    """One more sample was drawn for the subquestion at this path (`ahead-k`, `verify`)."""
+
+    verify: bool = False
+    """The sample judges the answers before it instead of answering itself."""
+
+
+class Deferred(Event):
+    """A cascade's student was not sure enough; the overseer takes the workspace over."""
+
+    draft: str
+    """The student's answer in written form; empty where it abstained."""
+    confidence: float
+
+
+class Audited(Event):
+    """An automated turn was asked again, and the answers were compared."""
+
+    origin: str
+    agreed: bool
+
+
+KINDS: Final[tuple[type[Event], ...]] = (
+    Opened,
+    Asked,
+    Unlocked,
+    Woken,
+    Noted,
+    Replied,
+    Abstained,
+    Refused,
+    Failed,
+    Joined,
+    Combined,
+    Sampled,
+    Deferred,
+    Audited,
+)
+"""Every kind of event; its place here is its number in the store, so new kinds go last."""
+
+
+Entry = tuple[str, Event]
+"""The path at which something happened, and what it was."""

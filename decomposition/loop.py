@@ -1,0 +1,320 @@
+"""The loop: hands batches of ready workspaces to answerers and events to the sink.
+
+One async loop works any number of sessions. A turn of the loop decides what needs no
+answerer, commits all that is staged in one transaction, and only then shows views. There is
+no task per workspace: an answerer gets many views in one call.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+
+from decomposition.actions import Given
+from decomposition.answerers.base import Answerer
+from decomposition.errors import EngineBug, RunStopped, TransientFault
+from decomposition.events import Audited
+from decomposition.hypertext import Failure
+from decomposition.memo import actions, audited, choose
+from decomposition.ports import (
+    Account,
+    Authorship,
+    Clock,
+    EventSink,
+    MemoStore,
+    MemoTurn,
+    Reusable,
+    Written,
+)
+from decomposition.session import Seat, Session
+from decomposition.tree import Node
+from decomposition.view import View
+
+RETRIES = 5
+"""How often a call is tried again after a fault that may pass."""
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 60.0
+
+
+class Job(Struct):
+    """One workspace in a batch."""
+
+    session: Session
+    node: Node
+    seat: Seat
+    view: View
+    audit: MemoTurn | None = None
+    """The recorded turn that this call is compared with."""
+
+
+class Flight(Struct):
+    """Calls under way: one answerer, several workspaces."""
+
+    jobs: list[Job]
+    task: "asyncio.Task[tuple[list[Given], int]]"
+
+
+class Loop:
+    """Works sessions until all are finished.
+
+    Args:
+        sink: Where events become durable.
+        clock: Time for the record.
+        account: What may be spent; None for no limit.
+        memo: Recorded turns; None to use none.
+        width: Workspaces that one turn of the loop takes at most.
+        concurrency: Calls under way at most, for answerers that wait.
+        on_commit: Called after every commit, with the sessions that it touched.
+    """
+
+    def __init__(  # noqa: PLR0913 - each argument is a port or a bound of the loop
+        self,
+        sink: EventSink,
+        clock: Clock,
+        *,
+        account: Account | None = None,
+        memo: MemoStore | None = None,
+        width: int = 1024,
+        concurrency: int = 8,
+        on_commit: Callable[[Sequence[Session]], None] | None = None,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._account = account
+        self._memo = memo
+        self._width = width
+        self._concurrency = concurrency
+        self._on_commit = on_commit
+        self._open: list[Session] = []
+        self._flights: list[Flight] = []
+
+    async def run(self, sessions: Iterator[Session], at_once: int = 1) -> None:
+        """Work sessions, `at_once` at a time, until every one is finished.
+
+        Raises:
+            RunStopped: The store or an answerer cannot go on; what was committed stays.
+        """
+        try:
+            while self._admit(sessions, at_once):
+                for session in self._open:
+                    session.absorb()
+                await self._commit()
+                self._open = [each for each in self._open if not each.finished]
+                await self._act()
+        finally:
+            for flight in self._flights:
+                flight.task.cancel()
+            await asyncio.gather(*(f.task for f in self._flights), return_exceptions=True)
+            self._flights = []
+
+    def _admit(self, sessions: Iterator[Session], at_once: int) -> bool:
+        while len(self._open) < at_once:
+            session = next(sessions, None)
+            if session is None:
+                break
+            self._open.append(session)
+        return bool(self._open)
+
+    async def _commit(self) -> None:
+        """Make all that is staged durable, in one transaction."""
+        touched = [session for session in self._open if session.staged]
+        if not touched:
+            return
+        written = [Written(each.number, each.committed, each.staged) for each in touched]
+        memo = [turn for each in touched for turn in each.reusable_turns]
+        joins = [answer for each in touched for answer in each.reusable_answers]
+        await self._sink.commit(written, Reusable(memo, joins))
+        for session in touched:
+            session.committed += len(session.staged)
+            session.staged, session.reusable_turns, session.reusable_answers = [], [], []
+        if self._on_commit is not None:
+            self._on_commit(touched)
+
+    # -- acting ------------------------------------------------------------------------------
+
+    async def _act(self) -> None:
+        """Show views and take turns: at once from answerers that do not wait."""
+        jobs = self._automated(self._gathered())
+        jobs = self._paid(jobs)
+        instant: dict[int, list[Job]] = {}
+        for job in jobs:
+            if job.seat.answerer.instant:
+                instant.setdefault(id(job.seat.answerer), []).append(job)
+            else:
+                self._launch([job])
+        for batch in instant.values():
+            started = self._clock.monotonic_us()
+            givens = await self._asked(batch)
+            self._settle(batch, givens, self._clock.monotonic_us() - started)
+        if not jobs or self._flights:
+            await self._land(wait=not instant)
+
+    def _gathered(self) -> list[Job]:
+        """The next workspaces of the open sessions, each with its view."""
+        room = self._width
+        free = self._concurrency - len(self._flights)
+        jobs: list[Job] = []
+        for session in self._open:
+            for node in session.take(room):
+                seat = node.seat
+                if not seat.answerer.instant:
+                    if free <= 0:
+                        session.put_back(node)
+                        continue
+                    free -= 1
+                jobs.append(Job(session, node, seat, session.view_of(node)))
+            room = self._width - len(jobs)
+            if room <= 0:
+                break
+        return jobs
+
+    def _automated(self, jobs: list[Job]) -> list[Job]:
+        """Use recorded turns where the setting wants it; the jobs that are left to ask."""
+        if self._memo is None or not any(job.session.setting.memo for job in jobs):
+            return jobs
+        found = self._memo.turns([job.view.key for job in jobs])
+        left: list[Job] = []
+        leaders: dict[bytes, Job] = {}
+        for job, turns in zip(jobs, found, strict=True):
+            setting, key = job.session.setting, job.view.key
+            turn = choose(turns, setting.memo_choice, setting.seed, key) if setting.memo else None
+            if turn is None and setting.memo and key in leaders:
+                job.session.put_back(job.node)
+                continue
+            leaders[key] = job
+            if turn is not None and audited(setting.audit, setting.seed, key):
+                job.audit = turn
+            elif turn is not None and self._reused(job, turn):
+                continue
+            left.append(job)
+        return left
+
+    def _reused(self, job: Job, turn: MemoTurn) -> bool:
+        given = actions(turn.entries)
+        if given is None:
+            return False
+        job.session.counts.memo_hits += 1
+        authorship = Authorship(
+            job.seat.answerer.identity,
+            f"memo-of-{turn.author}",
+            self._clock.wall_us(),
+            self._clock.monotonic_us(),
+            origin=turn.origin,
+        )
+        job.session.act(job.node, given, authorship)
+        return True
+
+    def _paid(self, jobs: list[Job]) -> list[Job]:
+        """The jobs that may be spent on; the others fail as `spend`."""
+        if self._account is None:
+            return jobs
+        priced = [job for job in jobs if job.seat.role != "primitive"]
+        allowed = self._account.allow(len(priced))
+        if allowed >= len(priced):
+            return jobs
+        over = {id(job) for job in priced[allowed:]}
+        for job in priced[allowed:]:
+            failure = Failure("spend", "nothing may be spent any more")
+            job.session.act(job.node, failure, self._authorship(job, 0))
+        return [job for job in jobs if id(job) not in over]
+
+    def _launch(self, jobs: list[Job]) -> None:
+        self._flights.append(Flight(jobs, asyncio.create_task(self._timed(jobs))))
+
+    async def _timed(self, jobs: list[Job]) -> tuple[list[Given], int]:
+        started = self._clock.monotonic_us()
+        limit = jobs[0].session.setting.timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                givens = await self._asked(jobs)
+        except TimeoutError:
+            late: Given = Failure("timeout", "the answerer took longer than it may")
+            givens = [late] * len(jobs)
+        return givens, self._clock.monotonic_us() - started
+
+    async def _land(self, *, wait: bool) -> None:
+        """Take the turns of the calls that are done; wait for one if there is nothing else."""
+        if not self._flights:
+            if wait and not any(each.moving for each in self._open) and self._open:
+                raise EngineBug("open sessions, and nothing that anybody could do")
+            return
+        tasks = [flight.task for flight in self._flights]
+        await asyncio.wait(
+            tasks, timeout=None if wait else 0, return_when=asyncio.FIRST_COMPLETED
+        )
+        landed = [flight for flight in self._flights if flight.task.done()]
+        self._flights = [flight for flight in self._flights if not flight.task.done()]
+        for flight in landed:
+            givens, duration_us = flight.task.result()
+            self._settle(flight.jobs, givens, duration_us)
+
+    # -- asking an answerer ------------------------------------------------------------------
+
+    async def _asked(self, jobs: list[Job]) -> list[Given]:
+        """Turns for a batch; faults that may pass are waited out.
+
+        Raises:
+            RunStopped: The fault did not pass.
+        """
+        answerer = jobs[0].seat.answerer
+        views = [job.view for job in jobs]
+        pause_s = FIRST_PAUSE_S
+        for _ in range(RETRIES):
+            try:
+                return await self._tried(answerer, views)
+            except TransientFault as fault:
+                last = fault
+                await self._clock.sleep(min(fault.retry_after_s or pause_s, LONGEST_PAUSE_S))
+                pause_s *= 2
+        raise RunStopped(f"{answerer.identity} does not answer: {last}") from last
+
+    async def _tried(self, answerer: Answerer, views: Sequence[View]) -> list[Given]:
+        try:
+            givens = list(await answerer.act(views))
+        except (TransientFault, RunStopped, EngineBug):
+            raise
+        except Exception as error:  # noqa: BLE001 - a user's answerer may raise anything
+            if len(views) == 1:
+                return [Failure("answerer", f"the answerer broke ({type(error).__name__})")]
+            return [(await self._tried(answerer, [view]))[0] for view in views]
+        if len(givens) != len(views):
+            wrong: Given = Failure("answerer", "the answerer gave too few or too many turns")
+            return [wrong] * len(views)
+        return givens
+
+    def _settle(self, jobs: list[Job], givens: Sequence[Given], duration_us: int) -> None:
+        """Stage the turns of a batch."""
+        each_us = duration_us // len(jobs)
+        shared: dict[int, Authorship] = {}
+        for job, given in zip(jobs, givens, strict=True):
+            session, seat = job.session, job.seat
+            authorship = shared.get(id(seat))
+            if authorship is None:
+                authorship = shared[id(seat)] = self._authorship(job, each_us)
+            if seat.role == "primitive":
+                session.counts.lookups += 1
+            else:
+                session.counts.calls += 1
+            if job.audit is not None:
+                self._audit(job, given)
+            key = job.view.key if session.setting.memo and seat.role != "primitive" else b""
+            session.act(job.node, given, authorship, key)
+
+    def _audit(self, job: Job, given: Given) -> None:
+        """Record whether the recorded turn and the fresh one agree."""
+        recorded = job.audit
+        if recorded is None:
+            return
+        agreed = actions(recorded.entries) == given
+        job.session.counts.audits += 1
+        job.session.counts.audits_agreed += agreed
+        job.session.note(job.node.path, Audited(recorded.origin, agreed))
+
+    def _authorship(self, job: Job, duration_us: int) -> Authorship:
+        return Authorship(
+            job.seat.answerer.identity,
+            job.seat.answerer.author,
+            self._clock.wall_us(),
+            self._clock.monotonic_us(),
+            duration_us,
+        )

@@ -1,0 +1,76 @@
+"""Memo: recorded turns used again for equal views.
+
+A memo saves the call of an answerer, the workspace exists; a join saves the workspace. Turns
+that depend on their place (they were refused, or saw a failure that belongs to a place) are
+not kept.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, Literal
+
+from decomposition.actions import Abstain, Action, Ask, Note, Reply, Turn, Unlock
+from decomposition.events import Abstained, Asked, Deferred, Entry, Noted, Replied, Unlocked
+from decomposition.hypertext import PLACE_BOUND, Failure
+from decomposition.ports import MemoTurn
+from decomposition.workspace import Workspace
+
+Choice = Literal["first", "majority", "sample", "ask"]
+"""Which of several observed turns is used; `ask` always asks again."""
+
+_SCALE: Final = 1 << 64
+
+
+def actions(entries: Sequence[Entry]) -> Turn | None:
+    """The turn that these events came from; None where it cannot be read off them."""
+    turn: list[Action] = []
+    for _, event in entries:
+        match event:
+            case Asked(questions, _, samples, rule, share, eager, 0, given):
+                turn.append(Ask(questions, samples, rule, share, eager, given))
+            case Unlocked(pointers, wait):
+                turn.append(Unlock(pointers, wait))
+            case Noted(text):
+                turn.append(Note(text))
+            case Replied(message, confidence, (), 0):
+                turn.append(Reply(message, confidence))
+            case Deferred(draft, confidence):
+                turn.append(Reply(draft, confidence) if draft else Abstain())
+            case Abstained(reason):
+                turn.append(Abstain(reason))
+            case _:
+                return None
+    return tuple(turn) or None
+
+
+def keeps(workspace: Workspace) -> bool:
+    """Whether a turn for this workspace may be used elsewhere."""
+    return not any(
+        isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND
+        for _, outcome in workspace.shown
+    )
+
+
+def choose(turns: Sequence[MemoTurn], choice: Choice, seed: int, key: bytes) -> MemoTurn | None:
+    """The observed turn to use; None to ask again."""
+    if not turns or choice == "ask":
+        return None
+    if choice == "sample":
+        return turns[int(draw(seed, key, "memo") * len(turns))]
+    if choice == "majority":
+        counts = Counter(actions(turn.entries) for turn in turns)
+        best = max(counts.values())
+        return next(turn for turn in turns if counts[actions(turn.entries)] == best)
+    return turns[0]
+
+
+def audited(rate: float, seed: int, key: bytes) -> bool:
+    """Whether an automated turn with this view key is asked again."""
+    return rate > 0 and draw(seed, key, "audit") < rate
+
+
+def draw(seed: int, key: bytes, purpose: str) -> float:
+    """A number in [0, 1) that depends on these three and on nothing else."""
+    state = blake2b(f"{seed}\0{purpose}\0".encode() + key, digest_size=8)
+    return int.from_bytes(state.digest(), "big") / _SCALE

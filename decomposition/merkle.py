@@ -1,0 +1,82 @@
+"""Digests: what a deliberation was, without when, where, by whom and at what cost.
+
+The digest of a workspace covers its question as it was seen, its actions in written form, the
+content that each unlock showed, and the digests of its subquestions by number and sample.
+Names are relative, so equal deliberations in different places have equal digests.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+from decomposition.events import (
+    Abstained,
+    Asked,
+    Deferred,
+    Event,
+    Failed,
+    Noted,
+    Refused,
+    Replied,
+    Unlocked,
+)
+from decomposition.hypertext import Failure, Outcome, write
+
+DIGEST_BYTES: Final = 32
+UNWORKED: Final = b"\0" * DIGEST_BYTES
+"""Stands for a sample that nobody demanded."""
+
+
+def mark(event: Event) -> str:
+    """An action as it enters the digest. Texts hold no NUL, so NUL separates."""
+    match event:
+        case Replied(message):
+            return "R" + message
+        case Asked():
+            return asked(event)
+        case Unlocked():
+            return unlocked(event)
+        case Noted(text):
+            return "N" + text
+        case Abstained(reason):
+            return "X" + reason
+        case Refused(reason):
+            return "!" + reason
+        case Failed(failure):
+            return f"F{failure.kind} {failure.reason}"
+        case Deferred(draft):
+            return "D" + draft
+        case _:
+            return ""
+
+
+def asked(event: Asked) -> str:
+    """An ask as it enters the digest."""
+    options = f"{event.samples} {event.rule} {event.share}" if event.samples > 1 else ""
+    return f"A{len(event.questions)} {options}\0" + "\0".join(event.questions)
+
+
+def unlocked(event: Unlocked) -> str:
+    """An unlock as it enters the digest."""
+    return f"U{event.wait} {' '.join(event.pointers)}"
+
+
+def sight_of(name: str, outcome: Outcome) -> str:
+    """Shown content as it enters the digest."""
+    if isinstance(outcome, Failure):
+        return f"f{name} {outcome.kind} {outcome.reason}"
+    return f"={name} {write(outcome, name)}"
+
+
+def digest(question: str, trail: Iterable[str], children: Iterable[bytes]) -> bytes:
+    """The digest of a workspace.
+
+    Args:
+        question: The question as seen; for a root with its content's hash.
+        trail: Marks and sights in their order.
+        children: Digests of its samples, by subquestion number and sample.
+    """
+    seen = "\0".join((question, *trail))
+    return blake2b(
+        b"".join((seen.encode(), b"\0\0", *children)), digest_size=DIGEST_BYTES
+    ).digest()

@@ -1,0 +1,547 @@
+"""A session: one root question, its live tree, and what is decided without an answerer.
+
+Everything that happens is staged as an event and folded into the tree; nothing is shown to an
+answerer before the loop has committed what is staged.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from decomposition.actions import Abstain, Ask, Given, Reply
+from decomposition.answerers.base import Answerer
+from decomposition.consensus import comparable, decide
+from decomposition.errors import EngineBug, IllegalAction
+from decomposition.events import (
+    ROOT,
+    Abstained,
+    Asked,
+    Combined,
+    Deferred,
+    Entry,
+    Event,
+    Failed,
+    Joined,
+    Opened,
+    Refused,
+    Replied,
+    Sampled,
+    Woken,
+)
+from decomposition.hypertext import (
+    PLACE_BOUND,
+    Failure,
+    Message,
+    Outcome,
+    addresses,
+    content_hash,
+    folded,
+    folded_hash,
+    write,
+)
+from decomposition.memo import Choice, keeps
+from decomposition.ports import Authorship, JoinStore
+from decomposition.routing import Policy, leaf, route
+from decomposition.routing import identity as policy_identity
+from decomposition.step import Caps, asked, overdue, step
+from decomposition.tree import Node, Slot, Tree, fold
+from decomposition.view import Sight, View, sample_key, sight, view
+from decomposition.workspace import Workspace
+
+Status = Literal["running", "answered", "abstained", "failed", "stopped"]
+
+QUESTION_KEY_BYTES: Final = 20
+_CLOSING: Final = frozenset({Replied, Abstained, Failed, Joined})
+_place = attrgetter("key")
+
+
+class Seat(Struct, frozen=True):
+    """An answerer in a role, with what its views depend on."""
+
+    answerer: Answerer
+    looking: Sight
+    role: str
+    overseer: bool
+    """Whether it may ask; its questions are checked for cycles."""
+    direct: bool
+    """Whether it may not ask."""
+
+
+class Environs(Struct, frozen=True):
+    """How a task's primitive questions are recognised and answered."""
+
+    answerer: Answerer
+    covers: Callable[[str], bool]
+    """Whether a question in written form is primitive."""
+    question_type: Callable[[str], str]
+    """The type of a question in written form, for routing tables; empty for none."""
+
+
+class Setting(Struct, frozen=True):
+    """Everything that decides how questions are deliberated; equal for a whole run."""
+
+    policy: Policy
+    overseer: tuple[Answerer, ...]
+    """One, or the members of an ensemble, of which the i-th acts in the root's sample i."""
+    student: Answerer | None = None
+    environs: Environs | None = None
+    caps: Caps = Caps()
+    seed: int = 0
+    normalise: Callable[[str], str] = comparable
+    """The form in which answers are compared."""
+    memo: bool = False
+    memo_choice: Choice = "first"
+    audit: float = 0.0
+    """Share of automated turns that are asked again."""
+    joins: Literal["none", "session", "shared"] = "none"
+    node_samples: int = 1
+    """Samples of every ask that does not name its own number."""
+    node_rule: str = "majority"
+    share: Literal["nothing", "children"] = "nothing"
+    timeout_s: float | None = None
+    """Longest working time of one call; None for no limit."""
+    symbolise: Callable[[View], object] | None = None
+
+    def seat(self, role: str, member: int) -> Seat:
+        """Who acts in a role, below the root's sample `member`.
+
+        Raises:
+            EngineBug: The policy routes to a role that nobody was given.
+        """
+        answerer = self._cast(role, member)
+        if answerer is None:
+            raise EngineBug(f"the policy {self.policy.kind} needs a student, and there is none")
+        looking = sight(
+            role,
+            answerer.identity,
+            answerer.instructions,
+            sees_fuel=answerer.sees_fuel,
+            leaf=leaf(role) or role == "cascade",
+            symbolise=self.symbolise,
+        )
+        asks = not leaf(role) and role != "cascade"
+        return Seat(answerer, looking, role, asks, leaf(role))
+
+    def identity(self) -> str:
+        """Stable text of everything that an answer may depend on, but for the seed."""
+        cast = [answerer.identity for answerer in self.overseer]
+        cast += [self.student.identity] if self.student is not None else []
+        cast += [self.environs.answerer.identity] if self.environs is not None else []
+        votes = f"{self.node_samples} {self.node_rule} {self.share}"
+        return "\0".join((policy_identity(self.policy), votes, *cast))
+
+    def _cast(self, role: str, member: int) -> Answerer | None:
+        if role == "primitive":
+            return self.environs.answerer if self.environs is not None else None
+        if role in ("student", "cascade"):
+            return self.student
+        return self.overseer[member] if len(self.overseer) > 1 else self.overseer[0]
+
+
+class Counts(Struct):
+    """What a session has used so far."""
+
+    calls: int = 0
+    """Turns asked of overseers and students."""
+    lookups: int = 0
+    """Primitive questions answered by the environment."""
+    memo_hits: int = 0
+    audits: int = 0
+    audits_agreed: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    dropped: int = 0
+    """Subquestions over the cap of one action."""
+
+
+class Outlook(Struct, frozen=True):
+    """How a session ended."""
+
+    status: Status
+    answer: str
+    """The root's reply with everything it points to; the reason where there is none."""
+    digest: str
+    workspaces: int
+    joins: int
+
+
+class Session:
+    """One deliberation under way. Built by `begin` or `resume`, stepped by the loop."""
+
+    def __init__(
+        self,
+        number: int,
+        setting: Setting,
+        engine: Authorship,
+        joinable: JoinStore | None = None,
+    ) -> None:
+        self.number = number
+        self.setting = setting
+        self.tree = Tree()
+        self.counts = Counts()
+        self.staged: list[tuple[str, Event, Authorship]] = []
+        self.reusable_turns: list[tuple[bytes, int, int]] = []
+        self.reusable_answers: list[tuple[bytes, int, int, bytes]] = []
+        self.committed = 0
+        """Events that the store has."""
+        self._engine = engine
+        self._joinable = joinable
+        self._closed: dict[bytes, tuple[str, Outcome, bytes]] = {}
+        self._closing: dict[str, int] = {}
+        self._ready: list[Node] = []
+        self._sorted = True
+        self._joins = setting.joins != "none"
+        self.tree.collect = self._joins
+        self._caps = setting.caps
+        self._seats: dict[tuple[str, int], Seat] = {}
+        self._rules = setting.identity().encode() + b"\0"
+        constant = setting.environs is None and len(setting.overseer) == 1
+        uniform = setting.policy.kind in ("direct", "recurse")
+        self._only_seat = (
+            setting.seat(route(setting.policy, 0, ""), 0) if constant and uniform else None
+        )
+
+    # -- beginning ---------------------------------------------------------------------------
+
+    def begin(self, question: Message, fuel: int, samples: int = 1, rule: str = "majority") -> None:
+        """Stage the root question; each sample gets the whole of `fuel`."""
+        members = len(self.setting.overseer)
+        if members > 1:
+            samples = members
+        self.note(ROOT, Opened(question, (fuel,) * samples, rule, self.setting.share))
+
+    def resume(self, entries: Sequence[Entry]) -> None:
+        """Go on where these committed events end."""
+        self.tree = fold(entries, keep=False)
+        self.tree.collect = self._joins
+        self.committed = len(entries)
+        self.tree.resume()
+        if not entries:
+            raise EngineBug("a session without events cannot be resumed")
+
+    # -- what needs no answerer --------------------------------------------------------------
+
+    def absorb(self) -> None:
+        """Decide everything that needs no answerer, until only answerers can go on."""
+        tree = self.tree
+        while tree.fresh or tree.undecided or tree.roused:
+            fresh, tree.fresh = tree.fresh, []
+            for node in fresh:
+                self._open(node)
+            undecided, tree.undecided = tree.undecided, []
+            for slot in undecided:
+                self._combine(slot)
+            roused, tree.roused = tree.roused, []
+            for node in roused:
+                self._rouse(node)
+        if tree.awake:
+            self._ready += tree.awake
+            tree.awake = []
+            self._sorted = False
+        if tree.settled:
+            self._remember_answers()
+
+    def _open(self, node: Node) -> None:
+        """Decide who works a demanded question, or that nobody needs to."""
+        if node.opened:
+            return
+        node.opened = True
+        workspace = node.workspace
+        acted = bool(node.trail)
+        node.seat = seat = self._only_seat or self._seat(self._role(node), workspace)
+        if self._joins and not acted and self._join(node, seat):
+            return
+        if seat.overseer and self._is_cycle(node, acted=acted):
+            return
+        if workspace.waiting:
+            self._await_again(node)
+        elif seat.answerer.reads_through and not workspace.question.plain:
+            self.tree.await_reading(node)
+        else:
+            self.tree.awake.append(node)
+
+    def _role(self, node: Node) -> str:
+        environs = self.setting.environs
+        workspace = node.workspace
+        kind = ""
+        if environs is not None:
+            written = write(workspace.question, "$q")
+            if environs.covers(written):
+                return "primitive"
+            kind = environs.question_type(written)
+        role = route(self.setting.policy, workspace.depth, kind)
+        if role == "cascade" and any(mark[:1] == "D" for mark in node.trail):
+            return "overseer"
+        return role
+
+    def _seat(self, role: str, workspace: Workspace) -> Seat:
+        """Who acts in a role; the members of an ensemble each below one sample of the root."""
+        path = workspace.sample_path
+        member = path[0] if path and len(self.setting.overseer) > 1 else 0
+        known = self._seats.get((role, member))
+        if known is None:
+            known = self._seats[(role, member)] = self.setting.seat(role, member)
+        return known
+
+    def _await_again(self, node: Node) -> None:
+        """After a fold the tree has the waiters already; `any` may have been interrupted."""
+        if node.workspace.wait == "any" and self.tree.there(node):
+            self.tree.roused.append(node)
+
+    def _is_cycle(self, node: Node, *, acted: bool = False) -> bool:
+        """Fail a question that equals one on its own path of overseers."""
+        question = node.workspace.question
+        if question.plain:
+            mine = folded(str(question.parts[0]))
+        else:
+            mine = folded_hash(question, self.tree.hash_of_answer)
+        node.fold = mine
+        above = None if acted else node.slot.asker
+        while above is not None:
+            if above.fold == mine:
+                failure = Failure("cycle", "this question is already being worked above")
+                detail = f"{node.path} asks again what {above.path} asks"
+                self._stage(node.path, Failed(failure, detail), self._engine)
+                return True
+            above = above.slot.asker
+        return False
+
+    def _combine(self, slot: Slot) -> None:
+        """Combine the samples of a subquestion, or draw one more."""
+        if slot.outcome is not None or slot.arrived < len(slot.results):
+            return
+        pending = self._pending(slot)
+        if pending:
+            for each in pending:
+                each.combiners += (slot,)
+            return
+        answers = [self._comparable(result) for result in slot.results]
+        verdict = decide(slot.asked.rule, answers, slot.samples)
+        if verdict.more and len(slot.results) < slot.samples:
+            last = len(slot.results) == slot.samples - 1
+            self.note(slot.address, Sampled(verify=last and slot.asked.rule == "verify"))
+            return
+        shared = slot.asked.share == "children"
+        self.note(
+            slot.address,
+            Combined(verdict.winner, slot.asked.rule, verdict.votes, verdict.agreement, shared),
+        )
+
+    def _pending(self, slot: Slot) -> list[Slot]:
+        """What the samples' answers point to and is not there yet, now demanded."""
+        pending: list[Slot] = []
+        for result in slot.results:
+            if isinstance(result, Message) and not result.plain:
+                pending += self.tree.demand_within(result)
+        return pending
+
+    def _comparable(self, result: Outcome | None) -> str | None:
+        if not isinstance(result, Message):
+            return None
+        text = self.tree.rendered(result, self.setting.caps.answer_bytes)
+        return self.setting.normalise(text)
+
+    def _rouse(self, node: Node) -> None:
+        """Go on with what has arrived of an `Unlock(wait="any")`."""
+        there = self.tree.there(node)
+        if there and not node.workspace.closed:
+            self.note(node.path, Woken(there))
+
+    # -- joins -------------------------------------------------------------------------------
+
+    def _join(self, node: Node, seat: Seat) -> bool:
+        """Take the answer of an equal question that was closed cleanly, if there is one."""
+        if seat.role == "primitive":
+            return False
+        key = self._question_key(node, seat)
+        if not key:
+            return False
+        node.tag = key
+        found = self._closed.get(key)
+        if found is None and self.setting.joins == "shared" and self._joinable is not None:
+            closed = self._joinable.closed(key)
+            if closed is not None:
+                origin = closed.origin
+                event = Joined(origin, closed.digest, closed.message, closed.failure)
+                self.note(node.path, event)
+                return True
+        if found is None:
+            return False
+        path, outcome, digest = found
+        message = outcome if isinstance(outcome, Message) else None
+        failure = outcome if isinstance(outcome, Failure) else None
+        self.note(node.path, Joined(path, digest.hex(), message, failure))
+        return True
+
+    def _question_key(self, node: Node, seat: Seat) -> bytes:
+        """Key of a question for joining; empty while it points to something pending."""
+        workspace = node.workspace
+        tree = self.tree
+        for address in addresses(workspace.question):
+            if tree.hash_of_answer(address) == address:
+                return b""
+        state = blake2b(seat.looking.prefix, digest_size=QUESTION_KEY_BYTES)
+        state.update(self._rules)
+        state.update(sample_key(workspace.sample_path))
+        if self.setting.policy.kind in ("amplify", "table"):
+            state.update(f"{workspace.depth}\0".encode())
+        state.update(content_hash(workspace.question, tree.hash_of_answer).encode())
+        return state.digest()
+
+    def _remember_answers(self) -> None:
+        """Make the clean workspaces that settled joinable."""
+        settled, self.tree.settled = self.tree.settled, []
+        for node in settled:
+            closing = self._closing.pop(node.path, None)
+            outcome = node.workspace.outcome
+            if not node.tag or node.tainted or outcome is None or node.tag in self._closed:
+                continue
+            if isinstance(outcome, Failure):
+                if outcome.kind in PLACE_BOUND:
+                    continue
+            elif not outcome.plain:
+                continue
+            self._closed[node.tag] = (node.path, outcome, node.digest)
+            if closing is not None and self.setting.joins == "shared":
+                self.reusable_answers.append((node.tag, self.number, closing, node.digest))
+
+    # -- turns -------------------------------------------------------------------------------
+
+    def take(self, limit: int) -> list[Node]:
+        """The next workspaces to act in, depth first."""
+        ready = self._ready
+        if not self._sorted:
+            ready.sort(key=_place, reverse=True)
+            self._sorted = True
+        taken = ready[-limit:]
+        del ready[-limit:]
+        taken.reverse()
+        return taken
+
+    def put_back(self, node: Node) -> None:
+        """Leave a workspace that was taken for a later turn of the loop."""
+        self._ready.append(node)
+        self._sorted = False
+
+    @property
+    def moving(self) -> bool:
+        """Whether something can happen without an answerer that waits."""
+        return bool(self._ready or self.staged or self.tree.awake or self.tree.fresh)
+
+    def note(self, path: str, event: Event) -> None:
+        """Stage an event that the engine decided."""
+        self._stage(path, event, self._engine)
+
+    def view_of(self, node: Node) -> View:
+        """What the answerer of a workspace sees."""
+        workspace, seat = node.workspace, node.seat
+        if seat.answerer.reads_through and not workspace.question.plain:
+            return view(workspace, seat.looking, self.tree.read_through(node))
+        return view(workspace, seat.looking)
+
+    def act(self, node: Node, given: Given, authorship: Authorship, key: bytes = b"") -> None:
+        """Stage a turn; with a key it is remembered, unless it belongs to its place."""
+        first = self.committed + len(self.staged)
+        if not node.workspace.closed:
+            memorable = key and keeps(node.workspace)
+            if isinstance(given, Failure):
+                self._stage(node.path, Failed(given), authorship)
+            elif node.seat.role == "cascade":
+                self._cascade(node, given, authorship)
+            elif self._turn(node, given, authorship) and memorable:
+                self.reusable_turns.append((key, self.number, first))
+        workspace = node.workspace
+        if workspace.outcome is None:
+            late = overdue(workspace)
+            if late is not None:
+                self._stage(workspace.path, late, self._engine)
+            elif not workspace.waiting:
+                self.tree.awake.append(node)
+
+    def _turn(self, node: Node, given: object, authorship: Authorship) -> bool:
+        """Stage the actions up to the first illegal one; whether all were legal."""
+        path = node.workspace.path
+        if type(given) is not tuple or not given:
+            self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
+            return False
+        try:
+            for action in given:
+                if type(action) is Ask:
+                    event = self._ask(node, action)
+                else:
+                    event = step(node.workspace, action, self._caps)
+                self._stage(path, event, authorship)
+        except IllegalAction as refusal:
+            self._stage(path, Refused(str(refusal)), authorship)
+            return False
+        return True
+
+    def _ask(self, node: Node, ask: Ask) -> Asked:
+        """The event of an ask, with the setting's samples and within the session's caps."""
+        setting = self.setting
+        if node.seat.direct:
+            raise IllegalAction("this question is answered directly, without subquestions")
+        if setting.node_samples > 1 and ask.samples == 1:
+            ask = replace(
+                ask, samples=setting.node_samples, rule=setting.node_rule, share=setting.share
+            )
+        event = asked(node.workspace, ask, self._caps)
+        if self.tree.asked + len(event.fuel) >= self._caps.workspaces:
+            raise IllegalAction(f"the cap of {self._caps.workspaces} workspaces is reached")
+        self.counts.dropped += event.dropped
+        return event
+
+    def _cascade(self, node: Node, given: Given, authorship: Authorship) -> None:
+        """Take a sure student's answer; give the workspace to the overseer otherwise."""
+        action = given[0] if isinstance(given, tuple) and given else None
+        if isinstance(action, Reply) and self._sure(action):
+            self._turn(node, given, authorship)
+            return
+        draft = action.message if isinstance(action, Reply) else ""
+        confidence = action.confidence if isinstance(action, Reply) else 0.0
+        text = draft if isinstance(draft, str) else ""
+        if not isinstance(action, Reply | Abstain):
+            text = ""
+        self._stage(node.path, Deferred(text, confidence or 0.0), authorship)
+        node.seat = self._seat("overseer", node.workspace)
+        self._is_cycle(node)
+
+    def _sure(self, reply: Reply) -> bool:
+        return reply.confidence is not None and reply.confidence >= self.setting.policy.bound
+
+    def _stage(self, path: str, event: Event, authorship: Authorship) -> None:
+        if self._joins and type(event) in _CLOSING:
+            self._closing[path] = self.committed + len(self.staged)
+        self.tree.apply(path, event)
+        self.staged.append((path, event, authorship))
+
+    # -- ending ------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether the root is answered and nothing demanded is open."""
+        return self.tree.finished
+
+    def outlook(self) -> Outlook:
+        """How the session ended.
+
+        Raises:
+            EngineBug: It has not.
+        """
+        outcome = self.tree.root.outcome
+        if outcome is None:
+            raise EngineBug("the session has no answer yet")
+        if isinstance(outcome, Failure):
+            status: Status = "abstained" if outcome.kind == "abstained" else "failed"
+            answer = f"{outcome.kind}: {outcome.reason}" if outcome.reason else outcome.kind
+        else:
+            status = "answered"
+            answer = self.tree.rendered(outcome, self.setting.caps.answer_bytes)
+        digest = self.tree.finish()
+        return Outlook(status, answer, digest, self.tree.workspaces, self.tree.joins)
+
+

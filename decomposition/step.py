@@ -1,0 +1,264 @@
+"""The step function: a workspace and an action in, an event out.
+
+Nothing here reads a clock, draws a random number, waits or stores. That is what makes a
+replay exact: folding the same events gives the same tree.
+"""
+
+from typing import Final, TypeGuard
+
+from msgspec import Struct
+
+from decomposition.actions import (
+    MAX_SAMPLES,
+    Abstain,
+    Action,
+    Ask,
+    Note,
+    Quote,
+    Reply,
+    Text,
+    Unlock,
+)
+from decomposition.consensus import known_rule
+from decomposition.errors import FuelExhausted, IllegalAction
+from decomposition.events import (
+    Abstained,
+    Asked,
+    Event,
+    Failed,
+    Noted,
+    Replied,
+    Span,
+    Unlocked,
+)
+from decomposition.fuel import RESERVE, allot
+from decomposition.hypertext import Failure, Message, is_simple, write_out
+from decomposition.workspace import (
+    MAX_REFUSALS,
+    Workspace,
+    read,
+    read_questions,
+    resolve,
+)
+
+
+_SHORT: Final = 256
+"""Characters under which a simple text is under every cap that may be set."""
+
+
+class Caps(Struct, frozen=True):
+    """Limits of one session; every one is reported with the run."""
+
+    depth: int = 64
+    """Askers above a workspace, at most."""
+    asks: int = 256
+    """Subquestions in one action; the rest is dropped and counted."""
+    workspaces: int = 100_000
+    """Workspaces of the session."""
+    question_bytes: int = 64 * 1024
+    answer_bytes: int = 256 * 1024
+    """Longer answers are cut and flagged."""
+
+
+DEFAULT_CAPS: Final = Caps()
+
+
+def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Event:
+    """Decide what an action does, without doing it.
+
+    Raises:
+        IllegalAction: The workspace is closed or waits, a pointer is not visible in it, a
+            value is out of range, or (as `FuelExhausted`) the action spends more than is left.
+    """
+    _acts(workspace)
+    match action:
+        case Reply():
+            return _replied(workspace, action, caps)
+        case Ask():
+            return asked(workspace, action, caps)
+        case Unlock(pointers, wait):
+            return _unlocked(workspace, pointers, wait)
+        case Note(text):
+            _needs_two(workspace)
+            return Noted(_bounded(_readable(workspace, text), caps.answer_bytes, "note"))
+        case Abstain(reason):
+            return Abstained(_cut(_text(reason, "reason"), caps.question_bytes)[0])
+        case _:
+            raise IllegalAction(f"{type(action).__name__} is not an action")
+
+
+def _acts(workspace: Workspace) -> None:
+    if workspace.outcome is not None:
+        raise IllegalAction("this workspace is already closed")
+    if workspace.waiting:
+        raise IllegalAction("an unlock ends the turn; wait for what it shows")
+
+
+def overdue(workspace: Workspace) -> Failed | None:
+    """The failure that a workspace has run into, or None while it may go on."""
+    if workspace.outcome is not None:
+        return None
+    if workspace.refusals >= MAX_REFUSALS:
+        return Failed(Failure("bad_output", f"{MAX_REFUSALS} refused actions in a row"))
+    if workspace.fuel <= 0:
+        return Failed(Failure("fuel", "no fuel was left to answer"))
+    return None
+
+
+def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
+    """What an ask does.
+
+    Raises:
+        IllegalAction: As `step`.
+    """
+    _acts(workspace)
+    _needs_two(workspace)
+    if type(ask.questions) is not tuple or not ask.questions:
+        raise IllegalAction("an ask needs at least one question")
+    _check_ask(workspace, ask, caps)
+    questions = ask.questions[: caps.asks]
+    if not all([_is_short(text) for text in questions]):
+        questions = tuple([_question(text, caps) for text in questions])
+        read_questions(workspace, questions)
+    return Asked(
+        questions,
+        _shares(workspace, ask, len(questions)),
+        ask.samples,
+        ask.rule,
+        ask.share,
+        ask.eager,
+        len(ask.questions) - len(questions),
+        ask.fuel,
+    )
+
+
+def _is_short(text: object) -> TypeGuard[str]:
+    """Whether a text needs no further look: simple, not blank, under every cap."""
+    return type(text) is str and len(text) < _SHORT and is_simple(text) and not text.isspace()
+
+
+def _question(text: Text, caps: Caps) -> str:
+    written = _written(text)
+    if not written.strip():
+        raise IllegalAction("a subquestion is blank")
+    return _bounded(written, caps.question_bytes, "question")
+
+
+def _check_ask(workspace: Workspace, ask: Ask, caps: Caps) -> None:
+    if len(workspace.path) > caps.depth and workspace.depth >= caps.depth:
+        raise IllegalAction(f"no subquestions below depth {caps.depth}; answer or abstain")
+    if type(ask.samples) is not int or not 1 <= ask.samples <= MAX_SAMPLES:
+        raise IllegalAction(f"samples must be a whole number from 1 to {MAX_SAMPLES}")
+    if not known_rule(ask.rule):
+        raise IllegalAction(f"no rule of consensus is called {str(ask.rule)[:40]!r}")
+    if ask.share not in ("nothing", "children"):
+        raise IllegalAction("share must be 'nothing' or 'children'")
+
+
+def _shares(workspace: Workspace, ask: Ask, questions: int) -> tuple[int, ...]:
+    left = workspace.fuel - 1
+    parts = questions * ask.samples
+    if ask.fuel is None:
+        return allot(left, parts)
+    if type(ask.fuel) is not int or ask.fuel < 1:
+        raise IllegalAction("fuel must be a whole number of at least 1")
+    if ask.fuel * parts > left - RESERVE:
+        raise FuelExhausted(f"{parts} parts of {ask.fuel} fuel are more than is left to give")
+    return (ask.fuel,) * parts
+
+
+def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unlocked:
+    _needs_two(workspace)
+    if type(pointers) is not tuple or not pointers:
+        raise IllegalAction("an unlock needs at least one pointer")
+    if wait not in ("all", "any"):
+        raise IllegalAction("wait must be 'all' or 'any'")
+    for name in pointers:
+        resolve(workspace, _text(name, "pointer"))
+    return Unlocked(tuple(dict.fromkeys(pointers)), "any" if wait == "any" else "all")
+
+
+def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
+    confidence = reply.confidence
+    if confidence is None and not reply.quotes and _is_short(reply.message):
+        return Replied(reply.message)
+    if confidence is not None and not _is_probability(confidence):
+        raise IllegalAction("confidence must be a number from 0 to 1")
+    spans = tuple(_span(workspace, quote) for quote in reply.quotes)
+    text, cut = _cut(_written(reply.message), caps.answer_bytes)
+    if not text.strip():
+        raise IllegalAction("a reply is empty; to say that you do not know, abstain")
+    return Replied(_readable(workspace, text), confidence, spans, cut)
+
+
+def _is_probability(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _span(workspace: Workspace, quote: Quote) -> Span:
+    """Where a quotation stands in its source.
+
+    Raises:
+        IllegalAction: The pointer is not unlocked, or the text is not there to the letter.
+    """
+    name, text = quote.pointer, _text(quote.text, "quotation")
+    if name == "$q":
+        source = workspace.question
+    else:
+        resolve(workspace, _text(name, "pointer"))
+        source = dict(workspace.shown).get(name)
+    if not isinstance(source, Message):
+        raise IllegalAction(f"{name} is not unlocked, so nothing can be quoted from it")
+    start = "\0".join(part for part in source.parts if isinstance(part, str)).find(text)
+    if start < 0 or not text or "\0" in text:
+        raise IllegalAction(f"{name} does not contain the quoted text")
+    return Span(name, start, start + len(text))
+
+
+def _needs_two(workspace: Workspace) -> None:
+    if workspace.fuel <= 1:
+        raise FuelExhausted("one fuel is left: only a reply or an abstention is possible")
+
+
+def _written(text: Text) -> str:
+    return write_out(text) if isinstance(text, Message) else _text(text, "message")
+
+
+def _readable(workspace: Workspace, text: Text) -> str:
+    """A written text of which every pointer is visible in the workspace."""
+    written = _written(text)
+    read(workspace, written)
+    return written
+
+
+def _text(value: object, what: str) -> str:
+    """A string that can be stored and shown.
+
+    Raises:
+        IllegalAction: It is no string, or holds a NUL or half of a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise IllegalAction(f"a {what} must be text, not {type(value).__name__}")
+    if "\0" in value:
+        raise IllegalAction(f"a {what} must not contain NUL")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise IllegalAction(f"a {what} contains half of a surrogate pair") from None
+    return value
+
+
+def _cut(text: str, limit: int) -> tuple[str, int]:
+    """At most so many bytes of a text, and the number of characters that were cut."""
+    if len(text) * 4 <= limit:
+        return text, 0
+    kept = text.encode()[:limit].decode("utf-8", "ignore")
+    return kept, len(text) - len(kept)
+
+
+def _bounded(text: str, limit: int, what: str) -> str:
+    """The text, if it is no longer than the cap in bytes."""
+    if len(text) * 4 > limit and (size := len(text.encode())) > limit:
+        raise IllegalAction(f"a {what} of {size} bytes is over the cap of {limit}")
+    return text

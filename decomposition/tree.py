@@ -1,0 +1,680 @@
+"""The tree: folding events gives the state of a whole deliberation.
+
+`fold` is pure; the live session applies the same events to its own tree, so a replay cannot
+differ from what happened. What is settled (closed, with nothing below it that may still be
+demanded) is evicted to its answer and digest, unless the tree was asked to keep everything.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from decomposition import merkle
+from decomposition.actions import MAX_SAMPLES
+from decomposition.consensus import first_samples, verification
+from decomposition.errors import EngineBug
+from decomposition.events import (
+    ROOT,
+    Abstained,
+    Asked,
+    Audited,
+    Combined,
+    Deferred,
+    Entry,
+    Event,
+    Failed,
+    Joined,
+    Noted,
+    Opened,
+    Refused,
+    Replied,
+    Sampled,
+    Unlocked,
+    Woken,
+)
+from decomposition.hypertext import (
+    PLACE_BOUND,
+    Failure,
+    Message,
+    Outcome,
+    addresses,
+    content_hash,
+    failure_hash,
+    write,
+)
+from decomposition.workspace import Workspace, advance, resolve, woken
+
+NOTHING: Final[set[str]] = set()
+STARVED: Final = Failure("fuel", "too little fuel was left to ask this")
+DISAGREED: Final = Failure("abstained", "the samples did not agree")
+
+
+class Slot:
+    """Where the combined answer of one subquestion arrives."""
+
+    demanded = False
+    deep = False
+    """Whether everything that the answer points to is demanded too."""
+    arrived = 0
+    settled = 0
+    """Samples that are settled."""
+    unspent = 0
+    """Fuel that goes back to the asker when it sees the answer."""
+    outcome: Outcome | None = None
+    hash = ""
+    """Content hash of the outcome, once nothing behind it is pending; empty until asked."""
+    verdict: Combined | None = None
+    tainted = False
+    """Whether the subtree holds a failure that belongs to its place."""
+    results: "tuple[Outcome | None, ...]" = ()
+    """Answers of the samples drawn so far; None for one that is still at work."""
+    digests: tuple[bytes, ...] = ()
+    waiters: "tuple[tuple[Node, int], ...]" = ()
+    combiners: "tuple[Slot, ...]" = ()
+    """Slots whose combination waits for this answer."""
+
+    def __init__(
+        self,
+        address: str,
+        asker: "Node | None",
+        question: Message,
+        fuel: tuple[int, ...],
+        asked: Asked | Opened,
+        number: int = 0,
+    ) -> None:
+        self.address = address
+        self.number = number
+        self.asker = asker
+        self.question = question
+        self.fuel = fuel
+        """Of each sample."""
+        self.asked = asked
+
+    @property
+    def samples(self) -> int:
+        """Samples that the asker asked for."""
+        return len(self.fuel)
+
+    def put(self, sample: int, outcome: Outcome) -> None:
+        """Take in what a sample came to."""
+        self.arrived += 1
+        if len(self.results) == 1:
+            self.results = (outcome,)
+        else:
+            self.results = (*self.results[:sample], outcome, *self.results[sample + 1 :])
+
+    def settle(self, sample: int, digest: bytes) -> None:
+        """Take in the digest of a sample."""
+        self.settled += 1
+        if len(self.digests) == 1:
+            self.digests = (digest,)
+        else:
+            self.digests = (*self.digests[:sample], digest, *self.digests[sample + 1 :])
+
+
+class Node:
+    """A demanded workspace in the tree: its immutable state and its place."""
+
+    slots: "list[Slot] | tuple[Slot, ...]" = ()
+    kept: tuple[str, ...] = ()
+    """Addresses below that were evicted but may still be pointed to."""
+    missing = 0
+    epoch = 0
+    """Counts the unlocks, so that a late arrival of an earlier one wakes nobody."""
+    unsettled = 0
+    """Demanded subquestions that are not settled."""
+    reading = False
+    """Whether it waits until everything behind its question has arrived."""
+    settled = False
+    tainted = False
+    digest = b""
+    opened = False
+    seat: "Any" = None
+    """Who acts here: the session's business."""
+    fold = ""
+    """The question as the cycle check compares it; empty where no overseer works."""
+    tag = b""
+    """The session's join key; empty for none."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        slot: Slot,
+        sample: int,
+        key: tuple[int, ...],
+        heritage: tuple[int, ...],
+    ) -> None:
+        self.workspace = workspace
+        self.slot = slot
+        self.sample = sample
+        self.key = key
+        """Place in depth-first order."""
+        self.heritage = heritage
+        """Sample path that its subquestions start from."""
+        self.trail: list[str] = []
+        """What enters its digest."""
+
+    @property
+    def path(self) -> str:
+        """The workspace's path."""
+        return self.workspace.path
+
+
+class Tree:
+    """The state of one session, and the lists of what its loop has to look at next."""
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self.keep = keep
+        self.nodes: dict[str, Node] = {}
+        self.slots: dict[str, Slot] = {}
+        self.live = 0
+        """Open workspaces."""
+        self.workspaces = 0
+        """Workspaces so far, joins not counted."""
+        self.joins = 0
+        self.asked = 0
+        """Samples of subquestions that were asked for, worked or not."""
+        self.fresh: list[Node] = []
+        """Demanded and not yet opened."""
+        self.awake: list[Node] = []
+        """May act, because what they waited for is there."""
+        self.roused: list[Node] = []
+        """Wait for any of several pointers, of which some are there."""
+        self.undecided: list[Slot] = []
+        """All samples drawn so far have arrived."""
+        self.settled: list[Node] = []
+        """Settled since the loop looked last, if it collects them."""
+        self.collect = False
+        self._handlers: dict[type[Event], Callable[[str, Event], None]] = {
+            Opened: self._opened,  # type: ignore[dict-item]
+            Asked: self._asked,  # type: ignore[dict-item]
+            Unlocked: self._unlocked,  # type: ignore[dict-item]
+            Woken: self._woken,  # type: ignore[dict-item]
+            Combined: self._combined,  # type: ignore[dict-item]
+            Sampled: self._sampled,  # type: ignore[dict-item]
+            Replied: self._closed,
+            Abstained: self._closed,
+            Failed: self._closed,
+            Joined: self._closed,
+            Noted: self._own,
+            Refused: self._own,
+            Deferred: self._own,
+            Audited: self._nothing,
+        }
+
+    @property
+    def root(self) -> Slot:
+        """The slot of the root question."""
+        return self.slots[ROOT]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the root is answered and nothing demanded is open."""
+        return not self.live and self.root.outcome is not None
+
+    def apply(self, path: str, event: Event) -> None:
+        """Take over what happened.
+
+        Raises:
+            EngineBug: The event fits no workspace of this tree.
+        """
+        self._handlers[type(event)](path, event)
+
+    # -- questions ---------------------------------------------------------------------------
+
+    def _opened(self, path: str, event: Opened) -> None:
+        del path
+        root = Slot(ROOT, None, event.question, event.fuel, event)
+        root.deep = True
+        self.slots[ROOT] = root
+        self.demand(root)
+
+    def _asked(self, path: str, event: Asked) -> None:
+        node = self._node(path)
+        node.workspace = workspace = advance(node.workspace, event)
+        node.trail.append(merkle.asked(event))
+        samples, fuel = event.samples, event.fuel
+        self.asked += len(fuel)
+        number = len(node.slots)
+        new: list[Slot] = []
+        for place, ask in enumerate(workspace.asks[number:]):
+            number += 1
+            address = f"{path}.{number}"
+            share = fuel[place * samples : (place + 1) * samples]
+            slot = self.slots[address] = Slot(
+                address, node, ask.question, share, event, number
+            )
+            new.append(slot)
+        node.slots = [*node.slots, *new] if node.slots else new
+        if event.eager:
+            for slot in new:
+                self.demand(slot)
+
+    def demand(self, slot: Slot) -> None:
+        """Have a subquestion worked, if it is not already."""
+        if slot.demanded:
+            return
+        slot.demanded = True
+        if slot.asker is not None:
+            slot.asker.unsettled += 1
+        if len(slot.fuel) == 1:
+            self._draw(slot)
+            return
+        for _ in range(first_samples(slot.asked.rule, slot.samples)):
+            self._draw(slot)
+        if slot.arrived == len(slot.results):
+            self.undecided.append(slot)
+
+    def _draw(self, slot: Slot, *, verify: bool = False) -> None:
+        """Open one more sample of a subquestion."""
+        sample = len(slot.results)
+        slot.digests += (b"",)
+        if slot.fuel[sample] < 1:
+            slot.results += (STARVED,)
+            slot.tainted = True
+            slot.arrived += 1
+            slot.settled += 1
+            if slot.samples == 1:
+                self._arrive(slot, STARVED)
+                self._settle(self._after(slot))
+            return
+        question = slot.question
+        if verify:
+            question = verification(question, [r for r in slot.results if r is not None])
+        slot.results += (None,)
+        self._child(slot, sample, question)
+
+    def _child(self, slot: Slot, sample: int, question: Message) -> None:
+        asker = slot.asker
+        fuel = slot.fuel[sample]
+        if asker is None:
+            above, key = (), (sample,)
+        else:
+            above = asker.heritage
+            key = (*asker.key, slot.number * MAX_SAMPLES + sample)
+        if len(slot.fuel) == 1:
+            path = slot.address
+            node = Node(Workspace(path, question, above, fuel), slot, 0, key, above)
+        else:
+            path, sample_path = f"{slot.address}:{sample}", (*above, sample)
+            heritage = above if slot.asked.share == "children" else sample_path
+            node = Node(Workspace(path, question, sample_path, fuel), slot, sample, key, heritage)
+        self.nodes[path] = node
+        self.fresh.append(node)
+        self.live += 1
+        self.workspaces += 1
+
+    def _sampled(self, path: str, event: Sampled) -> None:
+        self._draw(self.slots[path], verify=event.verify)
+
+    def _combined(self, path: str, event: Combined) -> None:
+        slot = self.slots[path]
+        slot.verdict = event
+        winner = None if event.winner is None else slot.results[event.winner]
+        self._arrive(slot, DISAGREED if winner is None else winner)
+        self._settle(self._after(slot))
+
+    # -- unlocking ---------------------------------------------------------------------------
+
+    def _unlocked(self, path: str, event: Unlocked) -> None:
+        node = self._node(path)
+        node.workspace = workspace = advance(node.workspace, event)
+        node.trail.append(merkle.unlocked(event))
+        node.epoch += 1
+        node.missing = 0
+        for name in event.pointers:
+            slot = self._slot_behind(workspace, name)
+            if slot is not None:
+                self._await(node, slot)
+        if event.wait == "any":
+            if node.missing < len(event.pointers):
+                self.roused.append(node)
+        elif not node.missing:
+            self._wake(node, event.pointers)
+
+    def _await(self, node: Node, slot: Slot) -> None:
+        self.demand(slot)
+        if slot.outcome is None:
+            slot.waiters += ((node, node.epoch),)
+            node.missing += 1
+
+    def _slot_behind(self, workspace: Workspace, name: str) -> Slot | None:
+        """The slot whose answer a name means; None where it means content that stands fast."""
+        if name[1] == "a" and "." not in name:
+            return self.slots[f"{workspace.path}.{name[2:]}"]
+        pointer = resolve(workspace, name)
+        return self.slots[pointer.answer] if pointer.answer else None
+
+    def there(self, node: Node) -> tuple[str, ...]:
+        """The pointers that a waiting workspace could be shown now."""
+        workspace = node.workspace
+        return tuple(n for n in workspace.waiting if self._content(workspace, n) is not None)
+
+    def _content(self, workspace: Workspace, name: str) -> Outcome | None:
+        slot = self._slot_behind(workspace, name)
+        return slot.outcome if slot is not None else resolve(workspace, name).message
+
+    def _woken(self, path: str, event: Woken) -> None:
+        node = self._node(path)
+        node.epoch += 1
+        self._wake(node, event.pointers)
+
+    def _wake(self, node: Node, names: tuple[str, ...]) -> None:
+        """Show content to a workspace; unspent fuel comes back with an answer."""
+        workspace = node.workspace
+        shown: list[tuple[str, Outcome]] = []
+        fuel = 0
+        for name in names:
+            slot = self._slot_behind(workspace, name)
+            outcome = slot.outcome if slot is not None else resolve(workspace, name).message
+            if outcome is None:
+                raise EngineBug(f"{name} of {workspace.path} is shown before it has arrived")
+            if slot is not None and slot.asker is node:
+                fuel += slot.unspent
+                slot.unspent = 0
+            shown.append((name, outcome))
+            node.trail.append(merkle.sight_of(name, outcome))
+        node.workspace = woken(workspace, tuple(shown), fuel)
+        self.awake.append(node)
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def _closed(self, path: str, event: Event) -> None:
+        node = self._node(path)
+        node.workspace = workspace = advance(node.workspace, event)
+        outcome = workspace.outcome
+        if outcome is None:
+            raise EngineBug(f"{path} did not close")
+        self.live -= 1
+        if type(event) is Replied:
+            node.trail.append("R" + event.message)
+        elif isinstance(event, Joined):
+            node.digest = bytes.fromhex(event.digest)
+            self.workspaces -= 1
+            self.joins += 1
+        else:
+            node.trail.append(merkle.mark(event))
+        if type(outcome) is Failure and outcome.kind in PLACE_BOUND:
+            node.tainted = True
+        node.epoch += 1
+        slot = node.slot
+        slot.unspent += workspace.fuel
+        slot.put(node.sample, outcome)
+        if len(slot.fuel) == 1:
+            self._arrive(slot, outcome)
+        elif slot.arrived == len(slot.results):
+            self.undecided.append(slot)
+        self._settle(node)
+
+    def _own(self, path: str, event: Event) -> None:
+        node = self._node(path)
+        node.workspace = advance(node.workspace, event)
+        node.trail.append(merkle.mark(event))
+
+    def _nothing(self, path: str, event: Event) -> None:
+        """An event that changes no state."""
+
+    def _arrive(self, slot: Slot, outcome: Outcome) -> None:
+        slot.outcome = outcome
+        if slot.waiters:
+            waiters, slot.waiters = slot.waiters, ()
+            for node, epoch in waiters:
+                if node.epoch == epoch:
+                    self._notify(node)
+        if slot.deep and isinstance(outcome, Message):
+            self.demand_within(outcome)
+        if slot.combiners:
+            self.undecided += slot.combiners
+
+    def _notify(self, node: Node) -> None:
+        node.missing -= 1
+        if node.reading:
+            if not node.missing:
+                self.await_reading(node)
+        elif node.workspace.wait == "any":
+            self.roused.append(node)
+        elif not node.missing:
+            self._wake(node, node.workspace.waiting)
+
+    # -- pointers that are read through ------------------------------------------------------
+
+    def demand_within(self, message: Message) -> list[Slot]:
+        """Demand all that a message leads to; returns the slots that are still pending."""
+        pending: list[Slot] = []
+        seen: set[str] = set()
+        todo = list(addresses(message))
+        while todo:
+            address = todo.pop()
+            if address in seen:
+                continue
+            seen.add(address)
+            slot = self.slots[address]
+            slot.deep = True
+            self.demand(slot)
+            if slot.outcome is None:
+                pending.append(slot)
+            elif isinstance(slot.outcome, Message):
+                todo.extend(addresses(slot.outcome))
+        return pending
+
+    def await_reading(self, node: Node) -> None:
+        """Let a workspace act once everything behind its question has arrived."""
+        node.reading = True
+        node.epoch += 1
+        pending = self.demand_within(node.workspace.question)
+        node.missing = len(pending)
+        for slot in pending:
+            slot.waiters += ((node, node.epoch),)
+        if not pending:
+            node.reading = False
+            self.awake.append(node)
+
+    def read_through(self, node: Node, limit: int = 10_000) -> tuple[tuple[str, Outcome], ...]:
+        """Content behind a question's pointers, by name, at most `limit` pieces."""
+        read: list[tuple[str, Outcome]] = []
+        todo: list[tuple[str, Message]] = [("$q", node.workspace.question)]
+        while todo and len(read) < limit:
+            name, message = todo.pop()
+            for place, pointer in enumerate(message.pointers(), 1):
+                inner = f"{name}.{place}"
+                content = pointer.message or self.slots[pointer.answer].outcome
+                if content is None:
+                    raise EngineBug(f"{inner} of {node.path} is read before it has arrived")
+                read.append((inner, content))
+                if isinstance(content, Message):
+                    todo.append((inner, content))
+        return tuple(read)
+
+    def rendered(self, outcome: Outcome, limit: int) -> str:
+        """An answer with everything it points to in its place, cut at `limit` characters."""
+        pieces: list[str] = []
+        size = 0
+        todo: list[str | Outcome] = [outcome]
+        while todo and size <= limit:
+            piece = todo.pop()
+            size += 1
+            if isinstance(piece, str):
+                pieces.append(piece)
+                size += len(piece)
+            elif isinstance(piece, Failure):
+                todo.append(f"({piece.kind}{': ' if piece.reason else ''}{piece.reason})")
+            else:
+                todo.extend(reversed([self._inlined(part) for part in piece.parts]))
+        return "".join(pieces)[:limit]
+
+    def _inlined(self, part: object) -> str | Outcome:
+        if isinstance(part, str):
+            return part
+        message = getattr(part, "message", None)
+        if isinstance(message, Message):
+            return message
+        outcome = self.slots[getattr(part, "answer", "")].outcome
+        return Failure("pending") if outcome is None else outcome
+
+    def hash_of_answer(self, address: str) -> str:
+        """The content hash behind an address, or the address while something is pending."""
+        todo = [address]
+        while todo:
+            slot = self.slots[todo[-1]]
+            inner = list(addresses(slot.outcome)) if isinstance(slot.outcome, Message) else []
+            if slot.outcome is None or any(self.slots[each].hash == each for each in inner):
+                slot.hash = slot.address
+            ahead = [each for each in inner if not self.slots[each].hash]
+            if ahead and not slot.hash:
+                todo.extend(ahead)
+                continue
+            if not slot.hash:
+                slot.hash = self._hash_of(slot)
+            todo.pop()
+        found = self.slots[address].hash
+        if found == address:
+            self._forget_pending(address)
+        return found
+
+    def _hash_of(self, slot: Slot) -> str:
+        if isinstance(slot.outcome, Message):
+            return content_hash(slot.outcome, lambda each: self.slots[each].hash)
+        return failure_hash(slot.outcome or Failure("pending"))
+
+    def _forget_pending(self, address: str) -> None:
+        """Hashes that stand for something pending are not kept: it may arrive."""
+        todo = [address]
+        while todo:
+            slot = self.slots[todo.pop()]
+            if slot.hash == slot.address:
+                slot.hash = ""
+                if isinstance(slot.outcome, Message):
+                    todo.extend(addresses(slot.outcome))
+
+    # -- settling ----------------------------------------------------------------------------
+
+    def _settle(self, node: Node | None, *, force: bool = False) -> None:
+        """Digest and evict what is closed with nothing below it that may still be demanded."""
+        while node is not None and not node.settled:
+            workspace = node.workspace
+            outcome = workspace.outcome
+            if outcome is None or node.unsettled:
+                return
+            reachable: set[str] | None = NOTHING
+            if type(outcome) is Message and not outcome.plain:
+                reachable = self._reachable(workspace.path, outcome)
+                if reachable is None and not force:
+                    return
+            node.settled = True
+            if not node.digest:
+                self._digest(node)
+            slot = node.slot
+            slot.settle(node.sample, node.digest)
+            if node.tainted:
+                slot.tainted = True
+            if self.collect:
+                self.settled.append(node)
+            if not self.keep:
+                self._evict(node, reachable or NOTHING)
+            node = self._after(slot)
+
+    def _after(self, slot: Slot) -> Node | None:
+        """The asker that may be settled now that one of its subquestions is."""
+        asker = slot.asker
+        if asker is None or slot.outcome is None or slot.settled < len(slot.results):
+            return None
+        asker.unsettled -= 1
+        if slot.tainted:
+            asker.tainted = True
+        return asker
+
+    def _reachable(self, path: str, outcome: Message) -> set[str] | None:
+        """Addresses below a workspace that its answer leads to; None if one is pending."""
+        below = path + "."
+        found: set[str] = set()
+        todo = list(addresses(outcome))
+        while todo:
+            address = todo.pop()
+            if not address.startswith(below) or address in found:
+                continue
+            answer = self.slots[address].outcome
+            if answer is None:
+                return None
+            found.add(address)
+            if isinstance(answer, Message):
+                todo.extend(addresses(answer))
+        return found
+
+    def _digest(self, node: Node) -> None:
+        question = node.workspace.question
+        seen = write(question, "$q")
+        if node.slot.asker is None and not question.plain:
+            seen += content_hash(question, self.hash_of_answer)
+        children = [part for slot in node.slots for part in slot.digests or (merkle.UNWORKED,)]
+        node.digest = merkle.digest(seen, node.trail, children)
+
+    def _evict(self, node: Node, reachable: set[str]) -> None:
+        """Forget what is below a settled workspace, but for what its answer leads to."""
+        self.nodes.pop(node.workspace.path, None)
+        slots = self.slots
+        if node.slots:
+            for slot in node.slots:
+                if slot.address in reachable:
+                    node.kept += (slot.address,)
+                else:
+                    del slots[slot.address]
+            node.slots = ()
+        if node.kept:
+            for address in node.kept:
+                if address not in reachable:
+                    slots.pop(address, None)
+            asker = node.slot.asker
+            if asker is not None:
+                asker.kept += tuple(each for each in node.kept if each in reachable)
+
+    def finish(self) -> str:
+        """Settle what is left once the session is over; the digest of the whole, `b2:` first."""
+        while True:
+            left = [node for node in self.nodes.values() if not node.settled]
+            left = [node for node in left if node.workspace.closed and not node.unsettled]
+            if not left:
+                break
+            for node in sorted(left, key=lambda each: -len(each.key)):
+                self._settle(node, force=True)
+        return "b2:" + merkle.digest("session", (), self.root.digests).hex()
+
+    # -- going on ----------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Fill the loop's lists from the state, for a session that goes on after a fold."""
+        self.awake, self.roused, self.settled = [], [], []
+        self.fresh = [node for node in self.nodes.values() if not node.workspace.closed]
+        self.undecided = [
+            slot
+            for slot in self.slots.values()
+            if slot.outcome is None and slot.results and slot.arrived == len(slot.results)
+        ]
+
+    def state(self) -> Iterator[tuple[str, Workspace | Outcome | None]]:
+        """Every workspace and every slot's answer, for comparing two trees."""
+        for path, node in self.nodes.items():
+            yield path, node.workspace
+        for address, slot in self.slots.items():
+            yield f"${address}", slot.outcome
+
+    def _node(self, path: str) -> Node:
+        try:
+            return self.nodes[path]
+        except KeyError:
+            raise EngineBug(f"no open workspace at {path}") from None
+
+
+def fold(entries: Iterable[Entry], *, keep: bool = True) -> Tree:
+    """The tree after these events, in their order.
+
+    Args:
+        entries: Events of one session from its first on.
+        keep: Keep settled workspaces, for looking at them; a session that goes on needs none.
+
+    Raises:
+        EngineBug: The events do not belong together.
+        IllegalAction: A text names a pointer that was not visible.
+    """
+    tree = Tree(keep=keep)
+    for path, event in entries:
+        tree.apply(path, event)
+    return tree

@@ -1,0 +1,1 @@
+"""Students: models trained from recorded amplification. A layer above traces, beside tui."""

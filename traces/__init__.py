@@ -1,0 +1,1 @@
+"""Traces: every event of a session, stored, replayed and compared. The layer above decomposition."""

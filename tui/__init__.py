@@ -1,0 +1,1 @@
+"""Screens: the terminal interface for people who answer. A layer above traces, beside distill."""
