@@ -38,7 +38,7 @@ _JUDGING: Final = (
 )
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """What a rule says of the samples drawn so far."""
 
     winner: int | None
@@ -102,16 +102,14 @@ def decide(rule: str, answers: Sequence[str | None], samples: int) -> Verdict:
         return _verified(answers, samples)
     votes = _votes(answers)
     counts = _counts(votes)
-    agreement = max(counts, default=0) / max(len(votes), 1)
+    most = max(counts, default=0)
+    taken, more = None, False
     if name == "ahead":
         taken, more = _ahead(votes, number, min(samples, AHEAD_CAP * number))
-    elif name == "majority":
-        taken, more = _at_least(counts, samples // 2 + 1), False
-    elif name == "plurality":
-        taken, more = _at_least(counts, max(-(-number * samples // 100), 1)), False
-    else:
-        taken, more = _at_least(counts, samples), False
-    return Verdict(None if taken is None else votes.index(taken), votes, agreement, more)
+    elif most >= _needed(name, number, samples):
+        taken = counts.index(most)
+    winner = None if taken is None else votes.index(taken)
+    return Verdict(winner, votes, most / len(votes) if votes else 0.0, more)
 
 
 def comparable(text: str) -> str:
@@ -226,12 +224,18 @@ def _known(rule: str) -> _Rule:
     return parsed
 
 
+def _needed(name: str, number: int, samples: int) -> int:
+    """How many votes an answer needs to be taken, of all samples; at least one."""
+    if name == "majority":
+        return samples // 2 + 1
+    if name == "unanimous":
+        return samples
+    return max(-(-number * samples // 100), 1)
+
+
 def _votes(answers: Iterable[str | None]) -> tuple[int, ...]:
-    numbers: dict[str, int] = {}
-    return tuple(
-        NOTHING if answer is None else numbers.setdefault(answer, len(numbers))
-        for answer in answers
-    )
+    numbers: dict[str | None, int] = {None: NOTHING}
+    return tuple([numbers.setdefault(answer, len(numbers) - 1) for answer in answers])
 
 
 def _counts(votes: Iterable[int]) -> list[int]:
@@ -245,16 +249,10 @@ def _counts(votes: Iterable[int]) -> list[int]:
     return counts
 
 
-def _at_least(counts: Sequence[int], needed: int) -> int | None:
-    """The most frequent answer, the first to appear of several, if it has the votes."""
-    most = max(counts, default=0)
-    return counts.index(most) if most >= needed else None
-
-
 def _ahead(votes: Sequence[int], lead: int, cap: int) -> tuple[int | None, bool]:
     """The first answer to lead the next one by so much, or whether one still can."""
     margin = 0
-    for drawn in range(1, min(len(votes), cap) + 1):
+    for drawn in range(min(lead, len(votes)), min(len(votes), cap) + 1):
         counts = _counts(votes[:drawn])
         most, next_most = sorted((0, 0, *counts), reverse=True)[:2]
         margin = most - next_most
@@ -268,7 +266,7 @@ def _verified(answers: Sequence[str | None], samples: int) -> Verdict:
     """Plurality among the candidates that the judge, the last of the samples, calls right."""
     candidates = answers[: first_samples("verify", samples)]
     votes = _votes(candidates)
-    agreement = max(_counts(votes), default=0) / max(len(votes), 1)
+    agreement = max(_counts(votes), default=0) / len(votes) if votes else 0.0
     if len(answers) == len(candidates):
         awaited = len(candidates) < samples - 1 or any(vote != NOTHING for vote in votes)
         return Verdict(None, votes, agreement, len(answers) < samples and awaited)

@@ -239,9 +239,7 @@ class Loop:
                 raise EngineBug("open sessions, and nothing that anybody could do")
             return
         tasks = [flight.task for flight in self._flights]
-        await asyncio.wait(
-            tasks, timeout=None if wait else 0, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait(tasks, timeout=None if wait else 0, return_when=asyncio.FIRST_COMPLETED)
         landed = [flight for flight in self._flights if flight.task.done()]
         self._flights = [flight for flight in self._flights if not flight.task.done()]
         for flight in landed:

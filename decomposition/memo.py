@@ -48,7 +48,7 @@ def keeps(workspace: Workspace) -> bool:
     """Whether a turn for this workspace may be used elsewhere."""
     return not any(
         isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND
-        for _, outcome in workspace.shown
+        for _, outcome, _ in workspace.shown
     )
 
 

@@ -20,10 +20,9 @@ from decomposition.events import (
     Replied,
     Unlocked,
 )
-from decomposition.hypertext import Failure, Outcome, write
+from decomposition.hypertext import Failure
 
-DIGEST_BYTES: Final = 32
-UNWORKED: Final = b"\0" * DIGEST_BYTES
+UNWORKED: Final = b"\0" * 32
 """Stands for a sample that nobody demanded."""
 
 
@@ -61,11 +60,11 @@ def unlocked(event: Unlocked) -> str:
     return f"U{event.wait} {' '.join(event.pointers)}"
 
 
-def sight_of(name: str, outcome: Outcome) -> str:
+def sight_of(name: str, seen: str | Failure) -> str:
     """Shown content as it enters the digest."""
-    if isinstance(outcome, Failure):
-        return f"f{name} {outcome.kind} {outcome.reason}"
-    return f"={name} {write(outcome, name)}"
+    if isinstance(seen, str):
+        return f"={name} {seen}"
+    return f"f{name} {seen.kind} {seen.reason}"
 
 
 def digest(question: str, trail: Iterable[str], children: Iterable[bytes]) -> bytes:
@@ -76,7 +75,5 @@ def digest(question: str, trail: Iterable[str], children: Iterable[bytes]) -> by
         trail: Marks and sights in their order.
         children: Digests of its samples, by subquestion number and sample.
     """
-    seen = "\0".join((question, *trail))
-    return blake2b(
-        b"".join((seen.encode(), b"\0\0", *children)), digest_size=DIGEST_BYTES
-    ).digest()
+    trail = "\0".join([question, *trail])
+    return blake2b(b"".join([trail.encode(), b"\0\0", *children]), digest_size=32).digest()

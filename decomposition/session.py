@@ -4,17 +4,15 @@ Everything that happens is staged as an event and folded into the tree; nothing 
 answerer before the loop has committed what is staged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from decomposition.actions import Abstain, Ask, Given, Reply
-from decomposition.answerers.base import Answerer
-from decomposition.consensus import comparable, decide
+from decomposition.consensus import decide
 from decomposition.errors import EngineBug, IllegalAction
 from decomposition.events import (
     ROOT,
@@ -32,141 +30,21 @@ from decomposition.events import (
     Sampled,
     Woken,
 )
-from decomposition.hypertext import (
-    PLACE_BOUND,
-    Failure,
-    Message,
-    Outcome,
-    addresses,
-    content_hash,
-    folded,
-    folded_hash,
-    write,
-)
-from decomposition.memo import Choice, keeps
+from decomposition.hypertext import addresses, content_hash, folded_hash, write
+from decomposition.memo import keeps
+from decomposition.message import PLACE_BOUND, Failure, Message, Outcome
 from decomposition.ports import Authorship, JoinStore
-from decomposition.routing import Policy, leaf, route
-from decomposition.routing import identity as policy_identity
-from decomposition.step import Caps, asked, overdue, step
+from decomposition.rendering import sample_key, view
+from decomposition.routing import route
+from decomposition.setting import Counts, Outlook, Seat, Setting, Status
+from decomposition.step import asked, overdue, step
 from decomposition.tree import Node, Slot, Tree, fold
-from decomposition.view import Sight, View, sample_key, sight, view
+from decomposition.view import View
 from decomposition.workspace import Workspace
-
-Status = Literal["running", "answered", "abstained", "failed", "stopped"]
 
 QUESTION_KEY_BYTES: Final = 20
 _CLOSING: Final = frozenset({Replied, Abstained, Failed, Joined})
 _place = attrgetter("key")
-
-
-class Seat(Struct, frozen=True):
-    """An answerer in a role, with what its views depend on."""
-
-    answerer: Answerer
-    looking: Sight
-    role: str
-    overseer: bool
-    """Whether it may ask; its questions are checked for cycles."""
-    direct: bool
-    """Whether it may not ask."""
-
-
-class Environs(Struct, frozen=True):
-    """How a task's primitive questions are recognised and answered."""
-
-    answerer: Answerer
-    covers: Callable[[str], bool]
-    """Whether a question in written form is primitive."""
-    question_type: Callable[[str], str]
-    """The type of a question in written form, for routing tables; empty for none."""
-
-
-class Setting(Struct, frozen=True):
-    """Everything that decides how questions are deliberated; equal for a whole run."""
-
-    policy: Policy
-    overseer: tuple[Answerer, ...]
-    """One, or the members of an ensemble, of which the i-th acts in the root's sample i."""
-    student: Answerer | None = None
-    environs: Environs | None = None
-    caps: Caps = Caps()
-    seed: int = 0
-    normalise: Callable[[str], str] = comparable
-    """The form in which answers are compared."""
-    memo: bool = False
-    memo_choice: Choice = "first"
-    audit: float = 0.0
-    """Share of automated turns that are asked again."""
-    joins: Literal["none", "session", "shared"] = "none"
-    node_samples: int = 1
-    """Samples of every ask that does not name its own number."""
-    node_rule: str = "majority"
-    share: Literal["nothing", "children"] = "nothing"
-    timeout_s: float | None = None
-    """Longest working time of one call; None for no limit."""
-    symbolise: Callable[[View], object] | None = None
-
-    def seat(self, role: str, member: int) -> Seat:
-        """Who acts in a role, below the root's sample `member`.
-
-        Raises:
-            EngineBug: The policy routes to a role that nobody was given.
-        """
-        answerer = self._cast(role, member)
-        if answerer is None:
-            raise EngineBug(f"the policy {self.policy.kind} needs a student, and there is none")
-        looking = sight(
-            role,
-            answerer.identity,
-            answerer.instructions,
-            sees_fuel=answerer.sees_fuel,
-            leaf=leaf(role) or role == "cascade",
-            symbolise=self.symbolise,
-        )
-        asks = not leaf(role) and role != "cascade"
-        return Seat(answerer, looking, role, asks, leaf(role))
-
-    def identity(self) -> str:
-        """Stable text of everything that an answer may depend on, but for the seed."""
-        cast = [answerer.identity for answerer in self.overseer]
-        cast += [self.student.identity] if self.student is not None else []
-        cast += [self.environs.answerer.identity] if self.environs is not None else []
-        votes = f"{self.node_samples} {self.node_rule} {self.share}"
-        return "\0".join((policy_identity(self.policy), votes, *cast))
-
-    def _cast(self, role: str, member: int) -> Answerer | None:
-        if role == "primitive":
-            return self.environs.answerer if self.environs is not None else None
-        if role in ("student", "cascade"):
-            return self.student
-        return self.overseer[member] if len(self.overseer) > 1 else self.overseer[0]
-
-
-class Counts(Struct):
-    """What a session has used so far."""
-
-    calls: int = 0
-    """Turns asked of overseers and students."""
-    lookups: int = 0
-    """Primitive questions answered by the environment."""
-    memo_hits: int = 0
-    audits: int = 0
-    audits_agreed: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    dropped: int = 0
-    """Subquestions over the cap of one action."""
-
-
-class Outlook(Struct, frozen=True):
-    """How a session ended."""
-
-    status: Status
-    answer: str
-    """The root's reply with everything it points to; the reason where there is none."""
-    digest: str
-    workspaces: int
-    joins: int
 
 
 class Session:
@@ -294,13 +172,11 @@ class Session:
 
     def _is_cycle(self, node: Node, *, acted: bool = False) -> bool:
         """Fail a question that equals one on its own path of overseers."""
-        question = node.workspace.question
-        if question.plain:
-            mine = folded(str(question.parts[0]))
-        else:
-            mine = folded_hash(question, self.tree.hash_of_answer)
-        node.fold = mine
-        above = None if acted else node.slot.asker
+        mine = folded_hash(node.workspace.question, self.tree.hash_of_answer)
+        self.tree.folds_as(node, mine)
+        if acted or mine not in self.tree.askers:
+            return False
+        above = node.slot.asker
         while above is not None:
             if above.fold == mine:
                 failure = Failure("cycle", "this question is already being worked above")
@@ -445,35 +321,41 @@ class Session:
 
     def act(self, node: Node, given: Given, authorship: Authorship, key: bytes = b"") -> None:
         """Stage a turn; with a key it is remembered, unless it belongs to its place."""
+        workspace = node.workspace
+        if workspace.outcome is not None:
+            return
         first = self.committed + len(self.staged)
-        if not node.workspace.closed:
-            memorable = key and keeps(node.workspace)
-            if isinstance(given, Failure):
-                self._stage(node.path, Failed(given), authorship)
-            elif node.seat.role == "cascade":
-                self._cascade(node, given, authorship)
-            elif self._turn(node, given, authorship) and memorable:
-                self.reusable_turns.append((key, self.number, first))
+        if isinstance(given, Failure):
+            self._stage(node.path, Failed(given), authorship)
+        elif node.seat.role == "cascade":
+            self._cascade(node, given, authorship)
+        elif self._turn(node, given, authorship) and key and keeps(workspace):
+            self.reusable_turns.append((key, self.number, first))
         workspace = node.workspace
         if workspace.outcome is None:
-            late = overdue(workspace)
-            if late is not None:
-                self._stage(workspace.path, late, self._engine)
-            elif not workspace.waiting:
-                self.tree.awake.append(node)
+            self._go_on(node, workspace)
+
+    def _go_on(self, node: Node, workspace: Workspace) -> None:
+        """Let a workspace that is still open act again, if it neither waits nor is overdue."""
+        late = overdue(workspace)
+        if late is not None:
+            self._stage(workspace.path, late, self._engine)
+        elif not workspace.waiting:
+            self.tree.awake.append(node)
 
     def _turn(self, node: Node, given: object, authorship: Authorship) -> bool:
         """Stage the actions up to the first illegal one; whether all were legal."""
-        path = node.workspace.path
+        path = node.path
         if type(given) is not tuple or not given:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
             return False
         try:
             for action in given:
-                if type(action) is Ask:
-                    event = self._ask(node, action)
-                else:
-                    event = step(node.workspace, action, self._caps)
+                event: Event = (
+                    self._ask(node, action)
+                    if type(action) is Ask
+                    else step(node.workspace, action, self._caps)
+                )
                 self._stage(path, event, authorship)
         except IllegalAction as refusal:
             self._stage(path, Refused(str(refusal)), authorship)
@@ -543,5 +425,3 @@ class Session:
             answer = self.tree.rendered(outcome, self.setting.caps.answer_bytes)
         digest = self.tree.finish()
         return Outlook(status, answer, digest, self.tree.workspaces, self.tree.joins)
-
-

@@ -6,8 +6,6 @@ replay exact: folding the same events gives the same tree.
 
 from typing import Final, TypeGuard
 
-from msgspec import Struct
-
 from decomposition.actions import (
     MAX_SAMPLES,
     Abstain,
@@ -19,6 +17,8 @@ from decomposition.actions import (
     Text,
     Unlock,
 )
+from decomposition.advance import ANSWER_NUMBERS, read, read_questions, resolve
+from decomposition.caps import DEFAULT_CAPS, Caps
 from decomposition.consensus import known_rule
 from decomposition.errors import FuelExhausted, IllegalAction
 from decomposition.events import (
@@ -32,35 +32,11 @@ from decomposition.events import (
     Unlocked,
 )
 from decomposition.fuel import RESERVE, allot
-from decomposition.hypertext import Failure, Message, is_simple, write_out
-from decomposition.workspace import (
-    MAX_REFUSALS,
-    Workspace,
-    read,
-    read_questions,
-    resolve,
-)
-
+from decomposition.hypertext import Failure, Message, Outcome, is_simple, write_out
+from decomposition.workspace import MAX_REFUSALS, Workspace
 
 _SHORT: Final = 256
 """Characters under which a simple text is under every cap that may be set."""
-
-
-class Caps(Struct, frozen=True):
-    """Limits of one session; every one is reported with the run."""
-
-    depth: int = 64
-    """Askers above a workspace, at most."""
-    asks: int = 256
-    """Subquestions in one action; the rest is dropped and counted."""
-    workspaces: int = 100_000
-    """Workspaces of the session."""
-    question_bytes: int = 64 * 1024
-    answer_bytes: int = 256 * 1024
-    """Longer answers are cut and flagged."""
-
-
-DEFAULT_CAPS: Final = Caps()
 
 
 def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Event:
@@ -116,9 +92,8 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     if type(ask.questions) is not tuple or not ask.questions:
         raise IllegalAction("an ask needs at least one question")
     _check_ask(workspace, ask, caps)
-    questions = ask.questions[: caps.asks]
-    if not all([_is_short(text) for text in questions]):
-        questions = tuple([_question(text, caps) for text in questions])
+    questions = tuple([_question(text, caps) for text in ask.questions[: caps.asks]])
+    if not all([is_simple(text) for text in questions]):
         read_questions(workspace, questions)
     return Asked(
         questions,
@@ -138,6 +113,8 @@ def _is_short(text: object) -> TypeGuard[str]:
 
 
 def _question(text: Text, caps: Caps) -> str:
+    if _is_short(text):
+        return text
     written = _written(text)
     if not written.strip():
         raise IllegalAction("a subquestion is blank")
@@ -174,8 +151,12 @@ def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unl
     if wait not in ("all", "any"):
         raise IllegalAction("wait must be 'all' or 'any'")
     for name in pointers:
-        resolve(workspace, _text(name, "pointer"))
-    return Unlocked(tuple(dict.fromkeys(pointers)), "any" if wait == "any" else "all")
+        number = ANSWER_NUMBERS.get(name, 0) if type(name) is str else 0
+        if not 0 < number <= len(workspace.asks):
+            resolve(workspace, _text(name, "pointer"))
+    if len(pointers) > 1:
+        pointers = tuple(dict.fromkeys(pointers))
+    return Unlocked(pointers, "any" if wait == "any" else "all")
 
 
 def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
@@ -203,10 +184,10 @@ def _span(workspace: Workspace, quote: Quote) -> Span:
     """
     name, text = quote.pointer, _text(quote.text, "quotation")
     if name == "$q":
-        source = workspace.question
+        source: Outcome | None = workspace.question
     else:
         resolve(workspace, _text(name, "pointer"))
-        source = dict(workspace.shown).get(name)
+        source = {shown: content for shown, content, _ in workspace.shown}.get(name)
     if not isinstance(source, Message):
         raise IllegalAction(f"{name} is not unlocked, so nothing can be quoted from it")
     start = "\0".join(part for part in source.parts if isinstance(part, str)).find(text)

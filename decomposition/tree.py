@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from decomposition import merkle
 from decomposition.actions import MAX_SAMPLES
+from decomposition.advance import ANSWER_NUMBERS, advance, resolve, show, woken
 from decomposition.consensus import first_samples, verification
 from decomposition.errors import EngineBug
 from decomposition.events import (
@@ -41,7 +42,7 @@ from decomposition.hypertext import (
     failure_hash,
     write,
 )
-from decomposition.workspace import Workspace, advance, resolve, woken
+from decomposition.workspace import Shown, Workspace
 
 NOTHING: Final[set[str]] = set()
 STARVED: Final = Failure("fuel", "too little fuel was left to ask this")
@@ -96,19 +97,11 @@ class Slot:
 
     def put(self, sample: int, outcome: Outcome) -> None:
         """Take in what a sample came to."""
-        self.arrived += 1
-        if len(self.results) == 1:
-            self.results = (outcome,)
-        else:
-            self.results = (*self.results[:sample], outcome, *self.results[sample + 1 :])
+        self.results = (*self.results[:sample], outcome, *self.results[sample + 1 :])
 
     def settle(self, sample: int, digest: bytes) -> None:
         """Take in the digest of a sample."""
-        self.settled += 1
-        if len(self.digests) == 1:
-            self.digests = (digest,)
-        else:
-            self.digests = (*self.digests[:sample], digest, *self.digests[sample + 1 :])
+        self.digests = (*self.digests[:sample], digest, *self.digests[sample + 1 :])
 
 
 class Node:
@@ -144,6 +137,7 @@ class Node:
         heritage: tuple[int, ...],
     ) -> None:
         self.workspace = workspace
+        self.path = workspace.path
         self.slot = slot
         self.sample = sample
         self.key = key
@@ -152,11 +146,6 @@ class Node:
         """Sample path that its subquestions start from."""
         self.trail: list[str] = []
         """What enters its digest."""
-
-    @property
-    def path(self) -> str:
-        """The workspace's path."""
-        return self.workspace.path
 
 
 class Tree:
@@ -173,6 +162,8 @@ class Tree:
         self.joins = 0
         self.asked = 0
         """Samples of subquestions that were asked for, worked or not."""
+        self.askers: dict[str, int] = {}
+        """Questions of unsettled workspaces that asked something, and how many there are."""
         self.fresh: list[Node] = []
         """Demanded and not yet opened."""
         self.awake: list[Node] = []
@@ -235,14 +226,14 @@ class Tree:
         samples, fuel = event.samples, event.fuel
         self.asked += len(fuel)
         number = len(node.slots)
+        if not number and node.fold:
+            self.askers[node.fold] = self.askers.get(node.fold, 0) + 1
         new: list[Slot] = []
         for place, ask in enumerate(workspace.asks[number:]):
             number += 1
             address = f"{path}.{number}"
             share = fuel[place * samples : (place + 1) * samples]
-            slot = self.slots[address] = Slot(
-                address, node, ask.question, share, event, number
-            )
+            slot = self.slots[address] = Slot(address, node, ask.question, share, event, number)
             new.append(slot)
         node.slots = [*node.slots, *new] if node.slots else new
         if event.eager:
@@ -257,54 +248,54 @@ class Tree:
         if slot.asker is not None:
             slot.asker.unsettled += 1
         if len(slot.fuel) == 1:
-            self._draw(slot)
+            self._draw(slot, 0, slot.question)
             return
-        for _ in range(first_samples(slot.asked.rule, slot.samples)):
-            self._draw(slot)
+        for sample in range(first_samples(slot.asked.rule, slot.samples)):
+            self._draw(slot, sample, slot.question)
         if slot.arrived == len(slot.results):
             self.undecided.append(slot)
 
-    def _draw(self, slot: Slot, *, verify: bool = False) -> None:
+    def _draw(self, slot: Slot, sample: int, question: Message) -> None:
         """Open one more sample of a subquestion."""
-        sample = len(slot.results)
-        slot.digests += (b"",)
-        if slot.fuel[sample] < 1:
-            slot.results += (STARVED,)
-            slot.tainted = True
-            slot.arrived += 1
-            slot.settled += 1
-            if slot.samples == 1:
-                self._arrive(slot, STARVED)
-                self._settle(self._after(slot))
-            return
-        question = slot.question
-        if verify:
-            question = verification(question, [r for r in slot.results if r is not None])
-        slot.results += (None,)
-        self._child(slot, sample, question)
-
-    def _child(self, slot: Slot, sample: int, question: Message) -> None:
-        asker = slot.asker
         fuel = slot.fuel[sample]
+        slot.digests += (b"",)
+        if fuel < 1:
+            self._starve(slot)
+            return
+        slot.results += (None,)
+        asker = slot.asker
         if asker is None:
-            above, key = (), (sample,)
+            above: tuple[int, ...] = ()
+            key: tuple[int, ...] = (sample,)
         else:
             above = asker.heritage
             key = (*asker.key, slot.number * MAX_SAMPLES + sample)
-        if len(slot.fuel) == 1:
-            path = slot.address
-            node = Node(Workspace(path, question, above, fuel), slot, 0, key, above)
-        else:
-            path, sample_path = f"{slot.address}:{sample}", (*above, sample)
-            heritage = above if slot.asked.share == "children" else sample_path
-            node = Node(Workspace(path, question, sample_path, fuel), slot, sample, key, heritage)
+        path = slot.address
+        own = heritage = above
+        if len(slot.fuel) > 1:
+            path, own = f"{path}:{sample}", (*above, sample)
+            heritage = above if slot.asked.share == "children" else own
+        node = Node(Workspace(path, question, own, fuel), slot, sample, key, heritage)
         self.nodes[path] = node
         self.fresh.append(node)
         self.live += 1
         self.workspaces += 1
 
+    def _starve(self, slot: Slot) -> None:
+        slot.results += (STARVED,)
+        slot.tainted = True
+        slot.arrived += 1
+        slot.settled += 1
+        if slot.samples == 1:
+            self._arrive(slot, STARVED)
+            self._settle(self._after(slot))
+
     def _sampled(self, path: str, event: Sampled) -> None:
-        self._draw(self.slots[path], verify=event.verify)
+        slot = self.slots[path]
+        question = slot.question
+        if event.verify:
+            question = verification(question, [r for r in slot.results if r is not None])
+        self._draw(slot, len(slot.results), question)
 
     def _combined(self, path: str, event: Combined) -> None:
         slot = self.slots[path]
@@ -322,35 +313,37 @@ class Tree:
         node.epoch += 1
         node.missing = 0
         for name in event.pointers:
-            slot = self._slot_behind(workspace, name)
-            if slot is not None:
-                self._await(node, slot)
+            slot = self._slot_behind(node, workspace, name)
+            if slot is None:
+                continue
+            if not slot.demanded:
+                self.demand(slot)
+            if slot.outcome is None:
+                slot.waiters += ((node, node.epoch),)
+                node.missing += 1
         if event.wait == "any":
             if node.missing < len(event.pointers):
                 self.roused.append(node)
         elif not node.missing:
             self._wake(node, event.pointers)
 
-    def _await(self, node: Node, slot: Slot) -> None:
-        self.demand(slot)
-        if slot.outcome is None:
-            slot.waiters += ((node, node.epoch),)
-            node.missing += 1
-
-    def _slot_behind(self, workspace: Workspace, name: str) -> Slot | None:
+    def _slot_behind(self, node: Node, workspace: Workspace, name: str) -> Slot | None:
         """The slot whose answer a name means; None where it means content that stands fast."""
-        if name[1] == "a" and "." not in name:
-            return self.slots[f"{workspace.path}.{name[2:]}"]
+        number = ANSWER_NUMBERS.get(name, 0)
+        if number:
+            return node.slots[number - 1]
         pointer = resolve(workspace, name)
         return self.slots[pointer.answer] if pointer.answer else None
 
     def there(self, node: Node) -> tuple[str, ...]:
         """The pointers that a waiting workspace could be shown now."""
         workspace = node.workspace
-        return tuple(n for n in workspace.waiting if self._content(workspace, n) is not None)
+        return tuple(
+            name for name in workspace.waiting if self._content(node, workspace, name) is not None
+        )
 
-    def _content(self, workspace: Workspace, name: str) -> Outcome | None:
-        slot = self._slot_behind(workspace, name)
+    def _content(self, node: Node, workspace: Workspace, name: str) -> Outcome | None:
+        slot = self._slot_behind(node, workspace, name)
         return slot.outcome if slot is not None else resolve(workspace, name).message
 
     def _woken(self, path: str, event: Woken) -> None:
@@ -361,19 +354,23 @@ class Tree:
     def _wake(self, node: Node, names: tuple[str, ...]) -> None:
         """Show content to a workspace; unspent fuel comes back with an answer."""
         workspace = node.workspace
-        shown: list[tuple[str, Outcome]] = []
+        new: list[Shown] = []
         fuel = 0
         for name in names:
-            slot = self._slot_behind(workspace, name)
-            outcome = slot.outcome if slot is not None else resolve(workspace, name).message
+            slot = self._slot_behind(node, workspace, name)
+            if slot is None:
+                outcome: Outcome | None = resolve(workspace, name).message
+            else:
+                outcome = slot.outcome
+                if slot.unspent and slot.asker is node:
+                    fuel += slot.unspent
+                    slot.unspent = 0
             if outcome is None:
-                raise EngineBug(f"{name} of {workspace.path} is shown before it has arrived")
-            if slot is not None and slot.asker is node:
-                fuel += slot.unspent
-                slot.unspent = 0
-            shown.append((name, outcome))
-            node.trail.append(merkle.sight_of(name, outcome))
-        node.workspace = woken(workspace, tuple(shown), fuel)
+                raise EngineBug(f"{name} of {node.path} is shown before it has arrived")
+            piece = show(name, outcome)
+            new.append(piece)
+            node.trail.append(merkle.sight_of(name, piece[2]))
+        node.workspace = woken(workspace, tuple(new), fuel)
         self.awake.append(node)
 
     # -- answers -----------------------------------------------------------------------------
@@ -385,25 +382,35 @@ class Tree:
         if outcome is None:
             raise EngineBug(f"{path} did not close")
         self.live -= 1
+        node.epoch += 1
         if type(event) is Replied:
             node.trail.append("R" + event.message)
-        elif isinstance(event, Joined):
+        else:
+            self._closed_otherwise(node, event)
+        slot = node.slot
+        slot.unspent += workspace.fuel
+        slot.arrived += 1
+        if len(slot.fuel) == 1:
+            slot.results = (outcome,)
+            self._arrive(slot, outcome)
+        else:
+            slot.put(node.sample, outcome)
+            if slot.arrived == len(slot.results):
+                self.undecided.append(slot)
+        if not node.unsettled:
+            self._settle(node)
+
+    def _closed_otherwise(self, node: Node, event: Event) -> None:
+        """What an abstention, a failure or a join does beyond a reply."""
+        if isinstance(event, Joined):
             node.digest = bytes.fromhex(event.digest)
             self.workspaces -= 1
             self.joins += 1
         else:
             node.trail.append(merkle.mark(event))
-        if type(outcome) is Failure and outcome.kind in PLACE_BOUND:
+        outcome = node.workspace.outcome
+        if isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND:
             node.tainted = True
-        node.epoch += 1
-        slot = node.slot
-        slot.unspent += workspace.fuel
-        slot.put(node.sample, outcome)
-        if len(slot.fuel) == 1:
-            self._arrive(slot, outcome)
-        elif slot.arrived == len(slot.results):
-            self.undecided.append(slot)
-        self._settle(node)
 
     def _own(self, path: str, event: Event) -> None:
         node = self._node(path)
@@ -468,9 +475,9 @@ class Tree:
             node.reading = False
             self.awake.append(node)
 
-    def read_through(self, node: Node, limit: int = 10_000) -> tuple[tuple[str, Outcome], ...]:
+    def read_through(self, node: Node, limit: int = 10_000) -> tuple[Shown, ...]:
         """Content behind a question's pointers, by name, at most `limit` pieces."""
-        read: list[tuple[str, Outcome]] = []
+        read: list[Shown] = []
         todo: list[tuple[str, Message]] = [("$q", node.workspace.question)]
         while todo and len(read) < limit:
             name, message = todo.pop()
@@ -479,7 +486,7 @@ class Tree:
                 content = pointer.message or self.slots[pointer.answer].outcome
                 if content is None:
                     raise EngineBug(f"{inner} of {node.path} is read before it has arrived")
-                read.append((inner, content))
+                read.append(show(inner, content))
                 if isinstance(content, Message):
                     todo.append((inner, content))
         return tuple(read)
@@ -563,14 +570,33 @@ class Tree:
             if not node.digest:
                 self._digest(node)
             slot = node.slot
-            slot.settle(node.sample, node.digest)
+            slot.settled += 1
+            if len(slot.fuel) == 1:
+                slot.digests = (node.digest,)
+            else:
+                slot.settle(node.sample, node.digest)
             if node.tainted:
                 slot.tainted = True
             if self.collect:
                 self.settled.append(node)
+            if node.slots and node.fold:
+                self._asks_no_more(node.fold)
             if not self.keep:
                 self._evict(node, reachable or NOTHING)
             node = self._after(slot)
+
+    def folds_as(self, node: Node, fold: str) -> None:
+        """Note a question as the cycle check compares it."""
+        node.fold = fold
+        if node.slots:
+            self.askers[fold] = self.askers.get(fold, 0) + 1
+
+    def _asks_no_more(self, fold: str) -> None:
+        left = self.askers.get(fold, 0) - 1
+        if left > 0:
+            self.askers[fold] = left
+        else:
+            self.askers.pop(fold, None)
 
     def _after(self, slot: Slot) -> Node | None:
         """The asker that may be settled now that one of its subquestions is."""

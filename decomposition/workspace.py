@@ -1,37 +1,15 @@
 """Workspaces: one question, its subquestions, note and unlocked pointers; immutable.
 
-A workspace holds only what its answerer was given or has unlocked. Its successors come from
-`advance`, which knows nothing of other workspaces.
+A workspace holds only what its answerer was given or has unlocked. Values only; `advance`
+makes its successors.
 """
 
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from decomposition.actions import Wait
-from decomposition.errors import EngineBug, IllegalAction
-from decomposition.events import (
-    Abstained,
-    Asked,
-    Deferred,
-    Event,
-    Failed,
-    Joined,
-    Noted,
-    Refused,
-    Replied,
-    Unlocked,
-)
-from decomposition.hypertext import (
-    POINTER_NAME,
-    Failure,
-    Message,
-    Outcome,
-    Pointer,
-    is_simple,
-    parse,
-)
+from decomposition.message import Failure, Message, Outcome
 
 MAX_REFUSALS: Final = 3
 """Refusals in a row that end a workspace."""
@@ -46,6 +24,10 @@ class Subquestion(Struct, frozen=True, gc=False):
     """As the child gets it."""
 
 
+Shown = tuple[str, Outcome, "str | Failure"]
+"""A pointer's name, its content, and the content as the reader of that name sees it."""
+
+
 class Workspace(Struct, frozen=True, gc=False):
     """The state of one workspace after some number of events."""
 
@@ -56,7 +38,7 @@ class Workspace(Struct, frozen=True, gc=False):
     fuel: int
     asks: tuple[Subquestion, ...] = ()
     """Subquestions in the order of their numbers: `$a1` is the first."""
-    shown: tuple[tuple[str, Outcome], ...] = ()
+    shown: tuple["Shown", ...] = ()
     """Unlocked pointers with their content, in the order of unlocking."""
     note: str = ""
     """In written form; empty for none."""
@@ -80,142 +62,3 @@ class Workspace(Struct, frozen=True, gc=False):
     def depth(self) -> int:
         """Number of askers above this workspace."""
         return self.path.count(".")
-
-
-def advance(workspace: Workspace, event: Event) -> Workspace:
-    """The workspace after an event of its own.
-
-    Raises:
-        EngineBug: The event does not belong to a single workspace.
-    """
-    path, question, samples, fuel, asks, shown, note = (
-        workspace.path,
-        workspace.question,
-        workspace.sample_path,
-        workspace.fuel - 1,
-        workspace.asks,
-        workspace.shown,
-        workspace.note,
-    )
-    match event:
-        case Replied():
-            outcome = read(workspace, event.message)
-            return Workspace(
-                path, question, samples, fuel, asks, shown, note, (), "all", outcome,
-                event.confidence,
-            )  # fmt: skip
-        case Asked():
-            asks = read_questions(workspace, event.questions)
-            return Workspace(path, question, samples, fuel, asks, shown, note)
-        case Unlocked():
-            return Workspace(
-                path, question, samples, fuel, asks, shown, note, event.pointers, event.wait
-            )
-        case Noted():
-            return Workspace(path, question, samples, fuel, asks, shown, event.text)
-        case Abstained():
-            return replace(workspace, fuel=fuel, outcome=Failure("abstained", event.reason))
-        case Refused():
-            if workspace.closed:
-                return workspace
-            refusals = workspace.refusals + 1
-            return replace(workspace, fuel=fuel, refusal=event.reason, refusals=refusals)
-        case Failed():
-            return replace(workspace, outcome=event.failure, waiting=())
-        case Joined():
-            outcome = event.failure if event.message is None else event.message
-            return replace(workspace, outcome=outcome)
-        case Deferred():
-            return replace(workspace, fuel=fuel)
-        case _:
-            raise EngineBug(f"{type(event).__name__} is no event of a single workspace")
-
-
-def read(workspace: Workspace, written: str) -> Message:
-    """The message that a written text means in a workspace.
-
-    Raises:
-        IllegalAction: It names a pointer that is not visible there.
-    """
-    if is_simple(written):
-        return Message((written,))
-    return parse(written, lambda name: resolve(workspace, name))
-
-
-def read_questions(workspace: Workspace, written: tuple[str, ...]) -> tuple[Subquestion, ...]:
-    """All subquestions of a workspace once these are added; a later one may name earlier ones.
-
-    Raises:
-        IllegalAction: One of them names a pointer that is not visible.
-    """
-    asks = list(workspace.asks)
-    for text in written:
-        if is_simple(text):
-            asks.append(Subquestion(text, Message((text,))))
-        else:
-            asks.append(Subquestion(text, read(replace(workspace, asks=tuple(asks)), text)))
-    return tuple(asks)
-
-
-def woken(workspace: Workspace, shown: tuple[tuple[str, Outcome], ...], fuel: int) -> Workspace:
-    """The workspace once content has arrived and unspent fuel has come back."""
-    if workspace.shown:
-        known = {name for name, _ in workspace.shown}
-        shown = workspace.shown + tuple(pair for pair in shown if pair[0] not in known)
-    return Workspace(
-        workspace.path,
-        workspace.question,
-        workspace.sample_path,
-        workspace.fuel + fuel,
-        workspace.asks,
-        shown,
-        workspace.note,
-    )
-
-
-def resolve(workspace: Workspace, name: str) -> Pointer:
-    """The pointer that a name means here.
-
-    Raises:
-        IllegalAction: No such pointer is visible; the words do not tell whether it exists.
-    """
-    if not POINTER_NAME.fullmatch(name):
-        raise _invisible(name)
-    head, *inner = name[1:].split(".")
-    if not inner:
-        return _whole(workspace, head, name)
-    container = _container(workspace, "$" + ".".join((head, *inner[:-1])), name)
-    pointers = container.pointers()
-    index = int(inner[-1])
-    if index > len(pointers):
-        raise _invisible(name)
-    return pointers[index - 1]
-
-
-def _whole(workspace: Workspace, head: str, name: str) -> Pointer:
-    if head == "q":
-        return Pointer(message=workspace.question)
-    if head == "n":
-        if not workspace.note:
-            raise _invisible(name)
-        return Pointer(message=read(workspace, workspace.note))
-    number = int(head[1:])
-    if number > len(workspace.asks):
-        raise _invisible(name)
-    return Pointer(answer=f"{workspace.path}.{number}")
-
-
-def _container(workspace: Workspace, container: str, name: str) -> Message:
-    """The visible message inside which a pointer stands."""
-    if container == "$q":
-        return workspace.question
-    if container == "$n" and workspace.note:
-        return read(workspace, workspace.note)
-    for shown, outcome in workspace.shown:
-        if shown == container and isinstance(outcome, Message):
-            return outcome
-    raise _invisible(name)
-
-
-def _invisible(name: str) -> IllegalAction:
-    return IllegalAction(f"no pointer {name[:40]} is visible here")

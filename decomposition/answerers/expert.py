@@ -22,7 +22,7 @@ class Plan(Struct, frozen=True):
     """Positions in the ask, from 0."""
 
 
-class SubquestionFailed(Exception):  # noqa: N818 - reads as what happened, in the generator
+class SubquestionFailed(Exception):
     """Thrown into the generator where an answer was expected; uncaught, it abstains.
 
     Attributes:
@@ -99,9 +99,7 @@ def _wanted(wish: Wish, asked: int) -> tuple[Ask | None, tuple[str, ...], bool]:
     return ask, names, isinstance(wish, Ask) and len(names) == 1
 
 
-def _handed(
-    decomposition: Decomposition, contents: list[str | Failure], *, single: bool
-) -> Wish:
+def _handed(decomposition: Decomposition, contents: list[str | Failure], *, single: bool) -> Wish:
     for content in contents:
         if isinstance(content, Failure):
             return decomposition.throw(SubquestionFailed(content))

@@ -57,16 +57,18 @@ class Faulty(Answerer):
         self._mode: Mode = mode
         self._wrong = wrong
         self._below = _threshold(p)
-        self._seed = blake2b(str(seed).encode(), digest_size=32).digest()
+        self._seeded = blake2b(f"{seed}\0".encode(), digest_size=2 * _DRAW_BYTES)
 
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """The inner turns, some of their closing answers replaced by wrong ones."""
         turns = await self._inner.act(views)
-        below, seed = self._below, self._seed
+        below, seeded = self._below, self._seeded.copy
         given: list[Given] = []
         for view, turn in zip(views, turns, strict=True):
-            draw = blake2b(view.key, digest_size=2 * _DRAW_BYTES, key=seed).digest()
-            given.append(turn if draw[:_DRAW_BYTES] >= below else self._spoilt(view, turn, draw))
+            state = seeded()
+            state.update(view.key)
+            draw = state.digest()
+            given.append(turn if draw >= below else self._spoilt(view, turn, draw))
         return given
 
     def _spoilt(self, view: View, turn: Given, draw: bytes) -> Given:
@@ -101,9 +103,10 @@ def other_number(right: str, draw: int) -> str:
 
 
 def _threshold(p: float) -> bytes:
-    """The bytes that a draw is less than with probability p, to 64 bits."""
-    bound = int(p * 2 ** (8 * _DRAW_BYTES))
-    return b"\xff" * (_DRAW_BYTES + 1) if p >= 1 else bound.to_bytes(_DRAW_BYTES)
+    """The bytes that a longer draw sorts before with probability p, to 64 bits."""
+    if p >= 1:
+        return b"\xff" * (2 * _DRAW_BYTES + 1)
+    return int(p * 2 ** (8 * _DRAW_BYTES)).to_bytes(_DRAW_BYTES)
 
 
 def _named(wrong: Wrong) -> str:

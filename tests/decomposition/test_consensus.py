@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import comb, sqrt
+from random import Random
 from statistics import correlation
 
 import pytest
@@ -124,7 +125,7 @@ def test_failures_alone_come_to_nothing(rule: str, samples: int) -> None:
 
 @given(answers, st.randoms(use_true_random=False), st.sampled_from(["majority", "unanimous"]))
 def test_the_order_of_samples_does_not_matter(
-    given: list[str | None], random: "st.Random", rule: str
+    given: list[str | None], random: Random, rule: str
 ) -> None:
     """Majority and unanimity take the same answer in whatever order the samples came."""
     shuffled = list(given)
@@ -224,6 +225,20 @@ def test_ahead_gives_up_only_when_nothing_can_change(
     whole = decide(f"ahead-{lead}", source[:samples], samples)
     assert (verdict.winner, whole.more) == (whole.winner, False)
     assert whole.votes[: len(drawn)] == verdict.votes
+
+
+@given(
+    st.lists(st.none() | st.sampled_from("ab"), max_size=9), st.integers(1, 4), st.integers(9, 16)
+)
+def test_ahead_wants_more_exactly_while_more_could_decide(
+    given: list[str | None], lead: int, samples: int
+) -> None:
+    """It goes on while some answers to the samples that are left would make a winner."""
+    left = min(samples, 4 * lead) - len(given)
+    ends = [[*given, *[answer] * left] for answer in "ab"] if left > 0 else []
+    possible = any(decide(f"ahead-{lead}", end, samples).winner is not None for end in ends)
+    verdict = decide(f"ahead-{lead}", given, samples)
+    assert verdict.more == (possible and verdict.winner is None)
 
 
 def test_ahead_stops_as_soon_as_it_may() -> None:

@@ -1,12 +1,12 @@
 """Sights: views and turns for tests, without a session."""
 
-import asyncio
 from collections.abc import Sequence
 
-from decomposition.actions import Given, Reply
+from decomposition.actions import Abstain, Given, Reply
 from decomposition.answerers.base import Answerer
 from decomposition.hypertext import Message
-from decomposition.view import View, sight, view
+from decomposition.rendering import sight, view
+from decomposition.view import View
 from decomposition.workspace import Workspace
 
 LOOKING = sight("overseer", "test")
@@ -18,13 +18,26 @@ def seen(question: str, sample_path: tuple[int, ...] = ()) -> View:
 
 
 def turns(answerer: Answerer, views: Sequence[View]) -> list[Given]:
-    """What the answerer gives for the views."""
-    return list(asyncio.run(_acted(answerer, views)))
+    """What an answerer that never waits gives for the views; no event loop is needed."""
+    acting = answerer.act(views)
+    try:
+        acting.send(None)
+    except StopIteration as end:
+        return list(end.value)
+    raise AssertionError("it waited")
 
 
 def turn(answerer: Answerer, view: View) -> Given:
     """What the answerer gives for one view."""
     return turns(answerer, [view])[0]
+
+
+def abstained(given: Given) -> str:
+    """The reason of a turn that is one abstention."""
+    assert isinstance(given, tuple)
+    (action,) = given
+    assert isinstance(action, Abstain)
+    return action.reason
 
 
 def reply_text(given: Given) -> str:
@@ -38,7 +51,3 @@ def reply_text(given: Given) -> str:
 
 def _workspace(question: str, sample_path: tuple[int, ...]) -> Workspace:
     return Workspace(path="0", question=Message.of(question), sample_path=sample_path, fuel=20)
-
-
-async def _acted(answerer: Answerer, views: Sequence[View]) -> Sequence[Given]:
-    return await answerer.act(views)

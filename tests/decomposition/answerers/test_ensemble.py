@@ -13,7 +13,7 @@ from decomposition.consensus import decide
 from decomposition.errors import BadAnswerer
 from decomposition.hypertext import Failure, Message, Pointer
 from decomposition.view import View
-from tests.decomposition.answerers.sights import seen, turn, turns
+from tests.decomposition.answerers.sights import abstained, seen, turn, turns
 
 
 def saying(given: Given | str) -> Scripted:
@@ -72,8 +72,7 @@ def test_a_member_that_asks_counts_as_abstaining() -> None:
     """As an answerer an ensemble has no branches for its members to ask in."""
     asking: Given = (Ask(("How?",)), Unlock(("$a1",)))
     assert ballot("majority", "7", "7", asking) == (Reply("7"),)
-    (abstention,) = ballot("unanimous", "7", "7", asking)
-    assert abstention == Abstain("unanimous took none of 3 answers")
+    assert abstained(ballot("unanimous", "7", "7", asking)) == "unanimous took none of 3 answers"
 
 
 def test_a_failure_of_the_place_is_passed_on() -> None:

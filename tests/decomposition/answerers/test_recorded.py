@@ -2,18 +2,17 @@
 
 import pytest
 
-from decomposition.actions import Abstain, Reply
+from decomposition.actions import Reply
 from decomposition.answerers.recorded import Recorded
 from decomposition.hypertext import Message, escape
-from tests.decomposition.answerers.sights import seen, turn
+from tests.decomposition.answerers.sights import abstained, seen, turn
 
 
 def test_a_recorded_answer_is_given_again() -> None:
     """By question; there is none for another question."""
     answerer = Recorded.from_answers({"What is 6 * 7?": "42"})
     assert turn(answerer, seen("What is 6 * 7?")) == (Reply(Message.of("42")),)
-    (abstention,) = turn(answerer, seen("What is 6 * 8?"))
-    assert isinstance(abstention, Abstain)
+    assert "no answer" in abstained(turn(answerer, seen("What is 6 * 8?")))
 
 
 @pytest.mark.parametrize("question", ["What is [1] in $q?", r"Is \[ a bracket?", "a\\"])

@@ -1,9 +1,11 @@
 """The public doubles: each does what its name says, as a function of the view alone."""
 
+from typing import cast
+
 import pytest
 from msgspec.structs import replace
 
-from decomposition.actions import Abstain, Action, Ask, Note, Reply, Unlock
+from decomposition.actions import Abstain, Action, Ask, Note, Reply, Turn, Unlock
 from decomposition.answerers.scripted import (
     BROKEN,
     UNKNOWN,
@@ -112,8 +114,9 @@ def refused(given: object) -> bool:
     """Whether a turn is no turn, or one of its actions is illegal or bursts a cap."""
     if not isinstance(given, tuple) or not given:
         return True
+    first, *more = cast("Turn", given)
     workspace = Workspace(path="0", question=Message.of("?"), sample_path=(), fuel=100)
-    return any(_illegal(workspace, action) for action in given[:1]) or len(given) > 1
+    return bool(more) or _illegal(workspace, first)
 
 
 def _illegal(workspace: Workspace, action: Action) -> bool:
@@ -142,10 +145,11 @@ def test_malformed_chooses_by_the_view() -> None:
 
 def _shape(given: object) -> str:
     """What a broken turn is made of; cheap also for long ones."""
-    if isinstance(given, tuple) and given and isinstance(given[0], Reply | Note):
-        text = given[0].message if isinstance(given[0], Reply) else given[0].text
-        return f"{len(given)} {text[:9]!r} {len(text) if isinstance(text, str) else 0}"
-    return repr(given)[:99]
+    match given:
+        case (Reply(str(text)) | Note(str(text)), *more):
+            return f"{text[:9]!r} {len(text)} {len(more)}"
+        case _:
+            return repr(given)[:99]
 
 
 def test_an_unknown_kind_of_malformation_is_refused() -> None:

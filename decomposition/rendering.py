@@ -1,0 +1,123 @@
+"""Rendering: how a workspace becomes a view, and the key of that sight.
+
+Names are relative, so equal situations give equal text; path, ids, times and readiness never
+enter. Content is written with its special characters escaped and its lines indented, so that
+no content can pass for a part of the view.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Final
+
+from decomposition.fuel import band
+from decomposition.hypertext import write
+from decomposition.message import Failure
+from decomposition.view import KEY_BYTES, LOCKED, Seen, Sight, Symbols, View
+from decomposition.workspace import Shown, Workspace
+
+_NOTHING: Final[Mapping[str, "str | Failure"]] = MappingProxyType({})
+
+
+def sight(
+    role: str,
+    identity: str,
+    instructions: str = "",
+    *,
+    sees_fuel: bool = False,
+    leaf: bool = False,
+    symbolise: Callable[[View], Symbols | None] | None = None,
+) -> Sight:
+    """The sight of an answerer in a role; `instructions` is their version, empty for none."""
+    prefix = "\0".join((role, instructions, identity, "")).encode()
+    return Sight(prefix, sees_fuel, leaf, symbolise)
+
+
+def view(workspace: Workspace, looking: Sight, through: tuple[Shown, ...] = ()) -> View:
+    """The view of a workspace.
+
+    Args:
+        workspace: An open workspace.
+        looking: Who looks at it.
+        through: Content of the question's pointers for answerers that read through them.
+    """
+    question = write(workspace.question, "$q")
+    text = f"Question: {_indented(question)}\n"
+    shown: Mapping[str, str | Failure] = _NOTHING
+    asked: tuple[Seen, ...] = ()
+    fuel = band(workspace.fuel) if looking.sees_fuel else ""
+    if workspace.asks or workspace.note or workspace.refusal or fuel or workspace.shown or through:
+        shown = {name: seen for name, _, seen in (*through, *workspace.shown)}
+        asked = _asked(workspace, shown)
+        text += _more(asked, shown, workspace.note, workspace.refusal, fuel)
+    seen_by = looking.prefix + sample_key(workspace.sample_path) + text.encode()
+    return View(
+        text,
+        blake2b(seen_by, digest_size=KEY_BYTES).digest(),
+        question,
+        asked,
+        shown,
+        workspace.note,
+        workspace.refusal,
+        fuel,
+        looking.leaf,
+        looking.symbolise,
+    )
+
+
+def sample_key(sample_path: tuple[int, ...]) -> bytes:
+    """A sample path as it enters keys: trailing zeros dropped, ended by a zero byte."""
+    if not sample_path:
+        return b"\0"
+    end = len(sample_path)
+    while end and not sample_path[end - 1]:
+        end -= 1
+    return ",".join(map(str, sample_path[:end])).encode() + b"\0"
+
+
+def _asked(workspace: Workspace, shown: Mapping[str, str | Failure]) -> tuple[Seen, ...]:
+    seen: list[Seen] = []
+    for number, ask in enumerate(workspace.asks, 1):
+        name = f"$a{number}"
+        seen.append(Seen(name, ask.written, shown.get(name)))
+    return tuple(seen)
+
+
+def _more(
+    asked: tuple[Seen, ...],
+    shown: Mapping[str, str | Failure],
+    note: str,
+    refusal: str,
+    fuel: str,
+) -> str:
+    """The lines after the question."""
+    lines: list[str] = []
+    others = [name for name in shown if "." in name or name[1] != "a"]
+    lines += [f"{name}: {_content(shown[name])}\n" for name in others if name[1] == "q"]
+    for each in asked:
+        name = each.name
+        lines.append(
+            f"Subquestion {name}: {_indented(each.question)}\n"
+            f"Answer {name}: {_content(each.answer)}\n"
+        )
+    lines += [f"{name}: {_content(shown[name])}\n" for name in others if name[1] != "q"]
+    if note:
+        lines.append(f"Note: {_indented(note)}\n")
+    if refusal:
+        lines.append(f"Refused: {_indented(refusal)}\n")
+    if fuel:
+        lines.append(f"Fuel: {fuel}\n")
+    return "".join(lines)
+
+
+def _content(content: str | Failure | None) -> str:
+    if isinstance(content, str):
+        return "= " + _indented(content)
+    if content is None:
+        return f"({LOCKED})"
+    reason = f": {_indented(content.reason)}" if content.reason else ""
+    return f"({content.kind}{reason})"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ") if "\n" in text else text

@@ -1,0 +1,286 @@
+"""Arithmetic: sums and products of non-negative integers; one-digit tables are primitive.
+
+A question is "A + B + c" with a carry c of 0 (not written) or 1, so that one sum of L digits
+needs one primitive sum of last digits, whose carry it hands on, and ONE sum of L - 1 leading
+digits: level L is learnt from level L - 1, and the tree is a chain. Numbers of more than `PEELED`
+digits are cut in half instead, so that every tree stays under the depth that a session allows.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from random import Random
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from decomposition.actions import Abstain
+from decomposition.answerers.expert import Decomposition
+from decomposition.errors import BadTask
+from decomposition.tasks.base import (
+    FACTS_NAME,
+    NO_FACTS,
+    Facts,
+    Task,
+    chance,
+    distinct,
+    fuel_in_turn,
+    only,
+    spelled,
+)
+
+MAX_DIGITS: Final = 100
+"""Digits of an addend, or of both factors together."""
+PEELED: Final = 16
+"""Digits up to which a number loses its last digit; a longer one is cut in half."""
+ALPHABET: Final = "0123456789+*"
+
+_LONGEST: Final = 1000
+"""Characters over which a text is no question of this task."""
+_TIMES = "[*x\N{MULTIPLICATION SIGN}]"
+_QUESTION = re.compile(
+    rf"(?:what is )?([0-9]+) ?(?:(\+)|{_TIMES}) ?([0-9]+)(?: ?\+ ?([01]))? ?=? ?\??",
+    re.IGNORECASE,
+)
+
+
+class Calculation(Struct, frozen=True):
+    """How much is `left` + `right` + `carry`, or `left` * `right`?"""
+
+    left: int
+    right: int
+    carry: Literal[0, 1] = 0
+    """0 in a product."""
+    sign: Literal["+", "*"] = "+"
+
+
+class Arithmetic(Task[Calculation]):
+    """Sums and products. Nothing stands behind a pointer: numbers are written out."""
+
+    name = "arithmetic"
+    summary = "sums (487 + 1956) and products (12 * 34), digit by digit"
+    sizes = (2, MAX_DIGITS)
+
+    # -- making ------------------------------------------------------------------------------
+
+    def questions(self, facts: Facts, count: int, seed: int) -> Iterator[Calculation]:
+        """Sums of two numbers of equally many digits, with and without a carry.
+
+        Numbers of digits from 2 to the size are equally likely.
+        """
+        random = chance(self.name, facts.size, facts.seed, seed)
+        existing = sum(2 * (9 * 10 ** (digits - 1)) ** 2 for digits in range(2, facts.size + 1))
+        return distinct(lambda: _sum(random.randint(2, facts.size), random), count, existing)
+
+    # -- text --------------------------------------------------------------------------------
+
+    def render(self, question: Calculation, facts_name: str = FACTS_NAME) -> str:
+        """Such as "487 + 1956", "48 + 195 + 1" or "12 * 34"."""
+        del facts_name
+        carry = " + 1" if question.carry else ""
+        return f"{question.left} {question.sign} {question.right}{carry}"
+
+    def recognise(self, written: str) -> Calculation | None:
+        """The calculation, if its numbers are not too long."""
+        found = _calculation(written)
+        return None if found is None or _digits_asked(found) > MAX_DIGITS else found
+
+    def parse_root(self, text: str) -> tuple[Calculation, Facts] | None:
+        """Such as "What is 487 + 1956?", "487+1956" or "12 x 34".
+
+        Raises:
+            BadTask: The numbers are too long.
+        """
+        found = _calculation(text)
+        if found is None:
+            return None
+        if _digits_asked(found) > MAX_DIGITS:
+            what = "an addend has" if found.sign == "+" else "factors have together"
+            raise BadTask(f"{what} at most {MAX_DIGITS} digits, not {_digits_asked(found)}")
+        return found, NO_FACTS
+
+    def normalise(self, answer: str) -> str:
+        """A number without spaces and leading zeros; other text without white space."""
+        text = "".join(answer.split())
+        return text.lstrip("0") or "0" if _is_number(text) else text
+
+    # -- deliberation ------------------------------------------------------------------------
+
+    def is_primitive(self, question: Calculation) -> bool:
+        """Whether both numbers have one digit."""
+        return question.left <= 9 and question.right <= 9  # noqa: PLR2004 - the last digit
+
+    def environment(self, question: Calculation, contents: Mapping[str, str], facts: Facts) -> str:
+        """The entry of the table."""
+        del contents, facts
+        return str(_result(question))
+
+    def decompose(self, question: Calculation, written: str) -> Decomposition:
+        """Last digits first; then the rest, with what the last digits came to."""
+        del written
+        if self.is_primitive(question):
+            raise BadTask("a one-digit table is for the environment")
+        return self._added(question) if question.sign == "+" else self._multiplied(question)
+
+    def _added(self, question: Calculation) -> Decomposition:
+        unit = 10 ** _cut(_digits(question))
+        (left, last), (right, final) = divmod(question.left, unit), divmod(question.right, unit)
+        below = _number(only((yield self.render(Calculation(last, final, question.carry)))))
+        if below is None or below >= 2 * unit:
+            return Abstain("the sum of the last digits cannot be what was answered")
+        carry = 1 if below >= unit else 0
+        above = _number(only((yield self.render(Calculation(left, right, carry)))))
+        if above is None:
+            return Abstain("the sum of the leading digits is no number")
+        return str(above * unit + below % unit)
+
+    def _multiplied(self, question: Calculation) -> Decomposition:
+        left, right = question.left, question.right
+        if len(str(right)) == 1:
+            left, right = right, left
+        unit = 10 ** _cut(len(str(right)))
+        leading, last = divmod(right, unit)
+        below = _number(only((yield self.render(Calculation(left, last, sign="*")))))
+        above = _number(only((yield self.render(Calculation(left, leading, sign="*")))))
+        if below is None or above is None:
+            return Abstain("a part of the product is no number")
+        both = Calculation(above * unit, below)
+        if _digits_asked(both) > MAX_DIGITS:
+            return Abstain("a part of the product is too long")
+        return only((yield self.render(both)))
+
+    def fuel(self, question: Calculation) -> int:
+        """What numbers of these lengths need, one question after another."""
+        if question.sign == "+":
+            return _fuel_of_sum(_digits(question))
+        return _fuel_of_product(len(str(question.left)), len(str(question.right)))
+
+    # -- symbols -----------------------------------------------------------------------------
+
+    def tokens(self, question: Calculation, contents: Mapping[str, str]) -> tuple[int, ...] | None:
+        """The written form without spaces, as places in `ALPHABET`."""
+        del contents
+        return spelled(self.render(question).replace(" ", ""), ALPHABET)
+
+    # -- evaluation only ---------------------------------------------------------------------
+
+    def truth(self, question: Calculation, facts: Facts) -> str:
+        """The sum or the product."""
+        del facts
+        return str(_result(question))
+
+    def broken_invariants(
+        self, question: Calculation, facts: Facts, answer: str
+    ) -> tuple[str, ...]:
+        """An answer is a number, leaves the right rest by nine, and is about as long as it must."""
+        del facts
+        text = self.normalise(answer)
+        if not _is_number(text):
+            return ("it is a number",)
+        broken: list[str] = []
+        if sum(map(int, text)) % 9 != _result(_by_nine(question)) % 9:
+            broken.append("it leaves the same rest by nine as the digits")
+        least, most = _lengths(question)
+        if not least <= len(text) <= most:
+            broken.append("it has as many digits as the numbers allow")
+        return tuple(broken)
+
+    def difficulty(self, question: Calculation, size: int) -> int:
+        """The digits of the longer addend; of a product, more than of any sum in its tree."""
+        del size
+        return _level(question)
+
+    def depth_class(self, question: Calculation, facts: Facts) -> str:
+        """The level, marked for products."""
+        del facts
+        return f"{'*' if question.sign == '*' else ''}{_level(question)}"
+
+    def trivial(self, question: Calculation, facts: Facts) -> str:
+        """The larger number: never right for a drawn question, whose smaller number is not 0."""
+        del facts
+        return str(max(question.left, question.right))
+
+
+def _sum(digits: int, random: Random) -> Calculation:
+    least, end = 10 ** (digits - 1), 10**digits
+    carry = 1 if random.randrange(2) else 0
+    return Calculation(random.randrange(least, end), random.randrange(least, end), carry)
+
+
+def _calculation(text: str) -> Calculation | None:
+    if len(text) > _LONGEST:
+        return None
+    found = _QUESTION.fullmatch(" ".join(text.split()))
+    if found is None or (found[4] and not found[2]):
+        return None
+    carry = 1 if found[4] == "1" else 0
+    return Calculation(int(found[1]), int(found[3]), carry, "+" if found[2] else "*")
+
+
+def _number(answer: str) -> int | None:
+    """The number that was answered, if it is one and not far too long."""
+    text = "".join(answer.split())
+    return int(text) if _is_number(text) and len(text) <= 2 * MAX_DIGITS else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _result(question: Calculation) -> int:
+    if question.sign == "*":
+        return question.left * question.right
+    return question.left + question.right + question.carry
+
+
+def _by_nine(question: Calculation) -> Calculation:
+    return Calculation(question.left % 9, question.right % 9, question.carry, question.sign)
+
+
+def _lengths(question: Calculation) -> tuple[int, int]:
+    """The fewest and the most digits that a right answer may have."""
+    if question.sign == "+":
+        return _digits(question), _digits(question) + 1
+    if not question.left or not question.right:
+        return 1, 1
+    both = len(str(question.left)) + len(str(question.right))
+    return both - 1, both
+
+
+def _digits(question: Calculation) -> int:
+    return len(str(max(question.left, question.right)))
+
+
+def _digits_asked(question: Calculation) -> int:
+    if question.sign == "+":
+        return _digits(question)
+    return len(str(question.left)) + len(str(question.right))
+
+
+def _level(question: Calculation) -> int:
+    """Lower for every subquestion: a product's sum has at most the digits of both factors."""
+    return _digits_asked(question) + (question.sign == "*")
+
+
+def _cut(digits: int) -> int:
+    """How many of the last digits of a number are worked apart from the rest."""
+    return 1 if digits <= PEELED else digits // 2
+
+
+@lru_cache(maxsize=1024)
+def _fuel_of_sum(digits: int) -> int:
+    if digits == 1:
+        return 1
+    last = _cut(digits)
+    return fuel_in_turn((_fuel_of_sum(last), _fuel_of_sum(digits - last)))
+
+
+@lru_cache(maxsize=4096)
+def _fuel_of_product(left: int, right: int) -> int:
+    if left == right == 1:
+        return 1
+    if right == 1:
+        left, right = right, left
+    last = _cut(right)
+    parts = (_fuel_of_product(left, last), _fuel_of_product(left, right - last))
+    return fuel_in_turn((*parts, _fuel_of_sum(left + right)))

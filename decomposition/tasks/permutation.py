@@ -1,0 +1,260 @@
+"""Permutation: where an element goes when one permutation is taken many times.
+
+The steps are halved, so that level L (2**L steps and more) needs level L - 1 and single steps,
+which are primitive. An answer travels on as a pointer; only the last one is looked at.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from decomposition.actions import Ask
+from decomposition.answerers.expert import Decomposition, Plan
+from decomposition.errors import BadTask
+from decomposition.hypertext import folded
+from decomposition.tasks.base import FACTS_NAME, Facts, Task, chance, distinct
+
+MAX_STEPS: Final = 63
+
+_POINTER = r"\$(?:q|a[1-9][0-9]*|n)(?:\.[1-9][0-9]*)*"
+_TITLE = r"(?: \(.*?\))?"
+_NUMBER = r"0|[1-9][0-9]{0,8}"
+_QUESTION = re.compile(
+    rf"Under {_POINTER}{_TITLE}, where does ({_POINTER}|{_NUMBER}){_TITLE} go"
+    rf" in ({_NUMBER}) steps?\??"
+)
+_ROOT = re.compile(
+    rf"permutation of ({_NUMBER}) from seed ([0-9]{{1,20}}): "
+    rf"where does ({_NUMBER}) go in ({_NUMBER}) steps?\??",
+    re.IGNORECASE,
+)
+_LONGEST: Final = 1000
+"""Characters over which a text is no question of this task."""
+_FACT = re.compile(rf"({_NUMBER}) goes to ({_NUMBER})")
+_CONTEXTS_KEPT: Final = 1024
+
+
+class Walk(Struct, frozen=True):
+    """Where does an element go in so many steps?"""
+
+    element: str
+    """A number, or the pointer name behind which one stands."""
+    steps: int
+
+
+class Permutation(Task[Walk]):
+    """Questions sigma^k(x) about a permutation sigma of the numbers from 0.
+
+    Source: Christiano et al. 2018, "permutation powering".
+    """
+
+    name = "permutation"
+    summary = "where an element goes in k steps of a permutation, by halving k"
+    sizes = (2, 256)
+    has_facts = True
+
+    def __init__(self, max_steps: int = MAX_STEPS) -> None:
+        if max_steps < 2:  # noqa: PLR2004 - one step is primitive
+            raise BadTask(f"a permutation is asked about 2 steps or more, not {max_steps}")
+        self.max_steps = max_steps
+
+    # -- making ------------------------------------------------------------------------------
+
+    def rows(self, size: int, seed: int) -> tuple[tuple[int, ...], ...]:
+        """The pairs of an element and where it goes in one step."""
+        images = list(range(size))
+        chance(self.name, size, seed).shuffle(images)
+        return tuple(enumerate(images))
+
+    def questions(self, facts: Facts, count: int, seed: int) -> Iterator[Walk]:
+        """Any element, and a number of steps that is nearly log-uniform.
+
+        Levels are equally likely, and so are the numbers of steps of one level.
+        """
+        random = chance(self.name, facts.size, facts.seed, seed)
+        existing = facts.size * (self.max_steps - 1)
+        return distinct(lambda: self._drawn(facts, random), count, existing)
+
+    def _drawn(self, facts: Facts, random: Random) -> Walk:
+        level = random.randint(1, _level(self.max_steps))
+        steps = random.randint(1 << level, min((2 << level) - 1, self.max_steps))
+        return Walk(str(random.randrange(facts.size)), steps)
+
+    # -- text --------------------------------------------------------------------------------
+
+    def render_facts(self, facts: Facts) -> str:
+        """A line for each element: where it goes."""
+        return "\n".join(f"{element} goes to {image}" for element, image in facts.rows)
+
+    def read_facts(self, text: str) -> Facts:
+        """The permutation that the lines tell.
+
+        Raises:
+            BadTask: A line is not of this form, out of order, or they tell no permutation.
+        """
+        return _read_facts(text)
+
+    def render(self, question: Walk, facts_name: str = FACTS_NAME) -> str:
+        """Such as "Under $q.1, where does 5 go in 31 steps?"."""
+        return f"Under {facts_name}, where does {_walk(question)}"
+
+    def recognise(self, written: str) -> Walk | None:
+        """The walk; a pointer name may stand for the facts, as it must, and for the element."""
+        found = _QUESTION.fullmatch(_plain(written))
+        if found is None or not 1 <= int(found[2]) <= self.max_steps:
+            return None
+        return Walk(found[1], int(found[2]))
+
+    def normalise(self, answer: str) -> str:
+        """A number without leading zeros; other text with its white space folded."""
+        text = folded(answer)
+        return text.lstrip("0") or "0" if _is_number(text) else text
+
+    def write_root(self, question: Walk, facts: Facts) -> str:
+        """The question of a context that was made from its seed."""
+        return f"permutation of {facts.size} from seed {facts.seed}: where does {_walk(question)}"
+
+    def parse_root(self, text: str) -> tuple[Walk, Facts] | None:
+        """Such as "permutation of 16 from seed 7: where does 5 go in 31 steps?".
+
+        Raises:
+            BadTask: The size, the element or the number of steps is out of range.
+        """
+        found = _ROOT.fullmatch(_plain(text))
+        if found is None:
+            return None
+        size, seed, element, steps = map(int, found.groups())
+        facts = self.make(size, seed)
+        if element >= size:
+            raise BadTask(f"a permutation of {size} has elements 0 to {size - 1}, not {element}")
+        if not 1 <= steps <= self.max_steps:
+            raise BadTask(f"steps are from 1 to {self.max_steps}, not {steps}")
+        return Walk(str(element), steps), facts
+
+    # -- deliberation ------------------------------------------------------------------------
+
+    def is_primitive(self, question: Walk) -> bool:
+        """Whether it is a single step."""
+        return question.steps == 1
+
+    def environment(self, question: Walk, contents: Mapping[str, str], facts: Facts) -> str:
+        """Where the facts say that the element goes.
+
+        Raises:
+            BadTask: There is no such element.
+        """
+        return str(facts.rows[self._element(question, contents, facts)][1])
+
+    def decompose(self, question: Walk, written: str) -> Decomposition:
+        """Half of the steps, half again from there, and one more if their number is odd."""
+        del written
+        half, odd = divmod(question.steps, 2)
+        if not half:
+            raise BadTask("a single step is for the environment")
+        walks = [Walk(question.element, half), Walk("$a1", half)]
+        if odd:
+            walks.append(Walk("$a2", 1))
+        asked = tuple(self.render(walk) for walk in walks)
+        (last,) = yield Plan(Ask(asked), show=(len(asked) - 1,))
+        return last
+
+    def fuel(self, question: Walk) -> int:
+        """An ask, its reserve of two, and as much for each part as the hungriest needs."""
+        return _fuel(question.steps)
+
+    # -- symbols -----------------------------------------------------------------------------
+
+    def tokens(self, question: Walk, contents: Mapping[str, str]) -> tuple[int, ...] | None:
+        """The element, then the bits of the number of steps, the highest first."""
+        element = self.normalise(contents.get(question.element, question.element))
+        if not _is_number(element):
+            return None
+        bits = f"{question.steps:0{self.max_steps.bit_length()}b}"
+        return (int(element), *map(int, bits))
+
+    # -- evaluation only ---------------------------------------------------------------------
+
+    def truth(self, question: Walk, facts: Facts) -> str:
+        """The walk, step by step."""
+        element = self._element(question, {}, facts)
+        for _ in range(question.steps):
+            element = facts.rows[element][1]
+        return str(element)
+
+    def broken_invariants(self, question: Walk, facts: Facts, answer: str) -> tuple[str, ...]:
+        """An answer is one of the elements."""
+        del question
+        element = self.normalise(answer)
+        known = {str(each) for each, _ in facts.rows}
+        return () if element in known else ("it is an element of the permutation",)
+
+    def difficulty(self, question: Walk, size: int) -> int:
+        """How often the steps can be halved: 0 for one, 5 for 32 to 63."""
+        del size
+        return _level(question.steps)
+
+    def depth_class(self, question: Walk, facts: Facts) -> str:
+        """The level, which is the height of the overseer's tree."""
+        del facts
+        return str(_level(question.steps))
+
+    def trivial(self, question: Walk, facts: Facts) -> str:
+        """The lowest element: over all elements right for exactly one in N, whatever the steps.
+
+        Naming the element itself is right for d(k) in N on average over permutations, d(k) being
+        the number of divisors of k up to N.
+        """
+        del question, facts
+        return "0"
+
+    def _element(self, question: Walk, contents: Mapping[str, str], facts: Facts) -> int:
+        text = self.normalise(contents.get(question.element, question.element))
+        if not _is_number(text):
+            raise BadTask("what stands where an element belongs is no number")
+        if len(text) > len(str(facts.size)) or int(text) >= facts.size:
+            raise BadTask(f"a permutation of {facts.size} has no element {text[:20]}")
+        return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _walk(question: Walk) -> str:
+    steps = "1 step" if question.steps == 1 else f"{question.steps} steps"
+    return f"{question.element} go in {steps}?"
+
+
+def _plain(text: str) -> str:
+    """A text with its white space folded; empty where it is too long for a question."""
+    return folded(text) if len(text) <= _LONGEST else ""
+
+
+def _level(steps: int) -> int:
+    return steps.bit_length() - 1
+
+
+@lru_cache(maxsize=1024)
+def _fuel(steps: int) -> int:
+    half, odd = divmod(steps, 2)
+    return 3 + (2 + odd) * _fuel(half) if half else 1
+
+
+@lru_cache(maxsize=_CONTEXTS_KEPT)
+def _read_facts(text: str) -> Facts:
+    lines = [_FACT.fullmatch(line) for line in text.split("\n")]
+    least, most = Permutation.sizes
+    if not least <= len(lines) <= most:
+        raise BadTask(f"a permutation has {least} to {most} lines, not {len(lines)}")
+    rows: list[tuple[int, int]] = []
+    for element, line in enumerate(lines):
+        if line is None or int(line[1]) != element:
+            raise BadTask(f"line {element + 1} of a permutation is '{element} goes to …'")
+        rows.append((element, int(line[2])))
+    if {image for _, image in rows} != set(range(len(rows))):
+        raise BadTask("the lines are no permutation: an element is reached twice or never")
+    return Facts(0, len(rows), tuple(rows))

@@ -1,0 +1,115 @@
+"""Exit codes: what an error means to a shell, and the one place where errors become messages."""
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, NoReturn
+
+from decomposition import errors as engine
+from workbench.safe_output import cut, shown
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    BAD_DATA = 3
+    STOPPED = 4
+    STORAGE = 5
+    DIVERGED = 6
+    PROVIDER = 7
+    REFUSED = 8
+    INTERRUPTED = 130
+
+
+class Complaint(Exception):  # noqa: N818 - what the user reads, not an error of ours
+    """Something the user can mend: what, where, what to do next.
+
+    Attributes:
+        code: The exit code.
+    """
+
+    def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+ENGINE_CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
+    (engine.UnsafeFile, Exit.REFUSED),
+    (engine.BadAnswerer, Exit.BAD_DATA),
+    (engine.BadTask, Exit.BAD_DATA),
+    (engine.BadPolicy, Exit.USAGE),
+    (engine.RunStopped, Exit.PROVIDER),
+    (engine.DecompositionError, Exit.BAD_DATA),
+)
+
+
+def code_of(error: Exception) -> Exit | None:
+    """The exit code of an error that a user can mend, None for a bug of ours."""
+    if isinstance(error, Complaint):
+        return error.code
+    stated = getattr(error, "exit_code", None)
+    if isinstance(stated, int):
+        return Exit(stated)
+    if isinstance(error, BrokenPipeError):
+        return Exit.DONE
+    for kind, code in ENGINE_CODES:
+        if isinstance(error, kind):
+            return code
+    return None
+
+
+def guarded(work: Callable[[], None], *, debug: bool) -> int:
+    """Run a command; its exit code. The one edge where everything is caught."""
+    try:
+        work()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        complain("interrupted; everything acknowledged is kept")
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - nothing may reach a user as a traceback
+        if debug:
+            raise
+        return _reported(error)
+    return Exit.DONE
+
+
+def _reported(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    code = code_of(error)
+    if code is None:
+        path = _bug_report(error)
+        complain(f"internal error: {type(error).__name__}: {error}\na report is in {path}")
+        return Exit.BUG
+    complain(str(error))
+    return code
+
+
+def _bug_report(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="workbench-bug-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as report:
+        report.write("".join(traceback.format_exception(error)))
+        return report.name
+
+
+def complain(message: str) -> None:
+    """Write a message to standard error: escaped, at most one screen."""
+    lines = [cut(line, 400) for line in shown(message).splitlines()[:20]]
+    sys.stderr.write("workbench: " + "\n  ".join(lines) + "\n")
+
+
+def stop(message: str, code: Exit = Exit.USAGE) -> NoReturn:
+    """End the command with a message.
+
+    Raises:
+        Complaint: Always.
+    """
+    raise Complaint(message, code)

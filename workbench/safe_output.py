@@ -1,0 +1,69 @@
+"""Safe output: foreign text made harmless for a terminal. Nothing else prints such text."""
+
+import re
+import unicodedata
+from typing import Final
+
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_PLAIN = re.compile(r"[\n\x20-\x7e]*")
+
+
+def shown(text: str) -> str:
+    """Text with every control, escape and direction character made visible.
+
+    Newlines stay; a tab becomes a space; ESC is shown as `␛`, other C0 characters by their
+    picture, the rest as `\\u{...}`.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if character == "\n" or 0x20 <= code < 0x7F:
+        return character
+    if character == "\t":
+        return " "
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Co", "Zl", "Zp"):
+        return f"\\u{{{code:x}}}"
+    return character
+
+
+def line(text: str, width: int) -> str:
+    """One line of at most `width` columns."""
+    return cut(" ".join(shown(text).split()), width)
+
+
+def cut(text: str, width: int) -> str:
+    """Text cut to a width in columns, with an ellipsis where something is missing."""
+    if len(text) <= width and text.isascii():
+        return text
+    columns = 0
+    for place, character in enumerate(text):
+        columns += columns_of(character)
+        if columns > width:
+            return _shortened(text[:place], width)
+    return text
+
+
+def _shortened(text: str, width: int) -> str:
+    while text and columns(text) > width - 1:
+        text = text[:-1]
+    return text + "…" if width > 0 else ""
+
+
+def columns(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return len(text) if text.isascii() else sum(map(columns_of, text))
+
+
+def columns_of(character: str) -> int:
+    """0 for combining marks and joiners, 2 for wide characters, else 1."""
+    if unicodedata.combining(character) or character in "\u200b\u200c\u200d\ufe0e\ufe0f":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,139 @@
+"""Specs: the short texts that name answerers on the command line, as objects.
+
+`expert` · `FILE.py:NAME` · `vote:K:SPEC` · `RULE[SPEC, SPEC, …]` · `faulty:P:SPEC` and
+`faulty:P:MODE:SPEC` · `gullible` · `looping` · `malformed`.
+"""
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Final
+
+from msgspec import Struct
+
+from decomposition.answerers.base import Answerer
+from decomposition.answerers.ensemble import Ensemble
+from decomposition.answerers.faulty import Faulty
+from decomposition.answerers.scripted import Gullible, Looping, Malformed
+from decomposition.answerers.user_file import load
+from decomposition.consensus import known_rule
+from decomposition.errors import BadAnswerer
+from workbench.exits import stop
+
+LATER: Final = {
+    "chat": "chat models",
+    "student": "trained students",
+    "human": "people",
+    "recorded": "recorded answers",
+}
+MAX_VOTES: Final = 64
+
+_ENSEMBLE = re.compile(r"([a-z]+(?:-[0-9]+)?)\[(.*)\]", re.DOTALL)
+_DOUBLES: Final[dict[str, Callable[[], Answerer]]] = {
+    "gullible": Gullible,
+    "looping": Looping,
+    "malformed": Malformed,
+}
+
+
+class Cast(Struct, frozen=True):
+    """Who acts as overseer, and how the root's samples are combined."""
+
+    members: tuple[Answerer, ...]
+    samples: int = 1
+    rule: str = "majority"
+
+
+def cast(spec: str, expert: Callable[[], Answerer], seed: int) -> Cast:
+    """The cast that a spec names.
+
+    Args:
+        spec: As in the module's docstring.
+        expert: Makes the task's scripted overseer, for `expert`.
+        seed: Of the faulty doubles.
+
+    Raises:
+        Complaint: There is no such answerer.
+        BadAnswerer: A user's own file does not hold one.
+        UnsafeFile: A user's own file could have been changed by others.
+    """
+    spec = spec.strip()
+    if spec.startswith("vote:"):
+        count, _, inner = spec.removeprefix("vote:").partition(":")
+        return Cast((answerer(inner, expert, seed),), _votes(count, spec), "majority")
+    found = _ENSEMBLE.fullmatch(spec)
+    if found:
+        rule, inside = found.groups()
+        if not known_rule(rule):
+            stop(
+                f"no rule of consensus is called {rule!r}: majority, plurality, unanimous, ahead-K, verify"
+            )
+        members = [answerer(each, expert, seed) for each in _listed(inside)]
+        return Cast(Ensemble(rule, members).members, len(members), rule)
+    return Cast((answerer(spec, expert, seed),))
+
+
+def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
+    """The single answerer that a spec names.
+
+    Raises:
+        Complaint: There is no such answerer.
+    """
+    spec = spec.strip()
+    if spec == "expert":
+        return expert()
+    if spec in _DOUBLES:
+        return _DOUBLES[spec]()
+    head = spec.partition(":")[0]
+    if head == "faulty":
+        return _faulty(spec, expert, seed)
+    if spec.rpartition(":")[0].endswith(".py"):
+        return load(spec)
+    if head in LATER:
+        stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
+    near = get_close_matches(head, ["expert", "vote", "faulty", *_DOUBLES], 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    stop(
+        f"no answerer is called {spec[:80]!r}{hint}\nname one as expert, FILE.py:NAME, vote:K:SPEC or RULE[SPEC, SPEC]"
+    )
+
+
+def _faulty(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
+    _, _, rest = spec.partition(":")
+    chance, _, inner = rest.partition(":")
+    mode = "random"
+    for known in ("random", "colluding", "fixed"):
+        if inner.startswith(known + ":"):
+            mode, inner = known, inner.removeprefix(known + ":")
+    try:
+        p = float(chance)
+    except ValueError:
+        p = -1.0
+    if not 0 <= p <= 1:
+        stop(f"faulty:P:SPEC needs a probability from 0 to 1, not {chance[:40]!r}")
+    return Faulty(answerer(inner or "expert", expert, seed), p, seed, mode)  # type: ignore[arg-type]
+
+
+def _votes(count: str, spec: str) -> int:
+    if not count.isdecimal() or not 1 <= int(count[:9]) <= MAX_VOTES:
+        stop(f"vote:K:SPEC needs K from 1 to {MAX_VOTES}, as in vote:3:expert, not {spec[:60]!r}")
+    return int(count)
+
+
+def _listed(inside: str) -> list[str]:
+    """The specs between brackets, cut at commas that stand outside further brackets.
+
+    Raises:
+        BadAnswerer: One of them is empty, or a bracket stands alone.
+    """
+    parts = [""]
+    depth = 0
+    for character in inside:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if depth or not all(part.strip() for part in parts):
+        raise BadAnswerer(f"cannot read the list of answerers in [{inside[:80]}]")
+    return parts
