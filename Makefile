@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint types imports check bench clean
+.PHONY: help setup demo test format lint types imports check bench fast slow clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -47,6 +47,18 @@ check: lint types imports test ## everything that must hold before a change land
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
-clean: ## remove the environment, builds and caches
+CORE := advance fuel hypertext memo merkle rendering session step tree
+
+fast: $(READY) ## compile the pure core of the engine in place (docs/decisions/0005)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast]'
+	rm -rf build/fast && mkdir -p build/fast && cp -r decomposition build/fast/
+	cd build/fast && ../../$(BIN)/mypyc --ignore-missing-imports $(CORE:%=decomposition/%.py) \
+		>log 2>&1 || { tail -5 log >&2; exit 1; }
+	cp build/fast/*.so . && cp build/fast/decomposition/*.so decomposition/ && rm -rf build/fast
+
+slow: ## run the engine from its source again
+	rm -rf build *__mypyc*.so decomposition/*.so
+
+clean: slow ## remove the environment, builds and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -54,6 +54,7 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
             )  # fmt: skip
         case Asked():
             asks = read_questions(workspace, event.questions)
+            fuel -= sum(event.fuel)
             return Workspace(path, question, samples, fuel, asks, shown, note)
         case Unlocked():
             return Workspace(

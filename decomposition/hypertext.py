@@ -40,6 +40,7 @@ _NAME = r"\$(?:q|a[1-9][0-9]{0,8}|n)(?:\.[1-9][0-9]{0,8})*(?![A-Za-z0-9_])"
 POINTER_NAME: Final = re.compile(_NAME)
 _TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}|[\[\]]")
 _ESCAPED = re.compile(r"[\[\]]|\\(?=[\[\]$\\]|\Z)|\$(?=[qan])")
+_BACKSLASHED = re.compile(r"\\([\[\]$\\])")
 _SPECIAL = re.compile(r"[\[\]$\\]")
 _SIMPLE = re.compile(r"[\x01-#%-Z^-\x7f]+")
 
@@ -116,6 +117,11 @@ def _partners(written: str) -> frozenset[int]:
 def escape(text: str) -> str:
     """The written form of literal text: parsing it gives the text back, without a pointer."""
     return _ESCAPED.sub(_backslashed, text) if _SPECIAL.search(text) else text
+
+
+def unescape(written: str) -> str:
+    """The literal text that a written form without pointers and brackets stands for."""
+    return _BACKSLASHED.sub(r"\1", written)
 
 
 def _backslashed(match: re.Match[str]) -> str:

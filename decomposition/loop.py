@@ -6,6 +6,7 @@ no task per workspace: an answerer gets many views in one call.
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
@@ -34,6 +35,9 @@ RETRIES = 5
 """How often a call is tried again after a fault that may pass."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
+CALM = (50_000, 20, 50)
+"""Collector thresholds while the loop runs: evicted nodes break their cycles themselves, so
+frequent collections would only walk what is alive."""
 
 
 class Job(Struct):
@@ -65,6 +69,7 @@ class Loop:
         width: Workspaces that one turn of the loop takes at most.
         concurrency: Calls under way at most, for answerers that wait.
         on_commit: Called after every commit, with the sessions that it touched.
+        on_finish: Called once for each session whose last event is committed.
     """
 
     def __init__(  # noqa: PLR0913 - each argument is a port or a bound of the loop
@@ -77,6 +82,7 @@ class Loop:
         width: int = 1024,
         concurrency: int = 8,
         on_commit: Callable[[Sequence[Session]], None] | None = None,
+        on_finish: Callable[[Session], None] | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock
@@ -85,6 +91,7 @@ class Loop:
         self._width = width
         self._concurrency = concurrency
         self._on_commit = on_commit
+        self._on_finish = on_finish
         self._open: list[Session] = []
         self._flights: list[Flight] = []
 
@@ -94,14 +101,18 @@ class Loop:
         Raises:
             RunStopped: The store or an answerer cannot go on; what was committed stays.
         """
+        thresholds = gc.get_threshold()
+        gc.set_threshold(*CALM)
         try:
             while self._admit(sessions, at_once):
+                engine = Authorship("", "engine", self._clock.wall_us(), self._clock.monotonic_us())
                 for session in self._open:
-                    session.absorb()
+                    session.absorb(engine)
                 await self._commit()
-                self._open = [each for each in self._open if not each.finished]
+                self._dismiss()
                 await self._act()
         finally:
+            gc.set_threshold(*thresholds)
             for flight in self._flights:
                 flight.task.cancel()
             await asyncio.gather(*(f.task for f in self._flights), return_exceptions=True)
@@ -129,6 +140,16 @@ class Loop:
             session.staged, session.reusable_turns, session.reusable_answers = [], [], []
         if self._on_commit is not None:
             self._on_commit(touched)
+
+    def _dismiss(self) -> None:
+        """Let go of the sessions that are finished and committed."""
+        if not any([session.finished for session in self._open]):
+            return
+        finished = [session for session in self._open if session.finished]
+        self._open = [session for session in self._open if not session.finished]
+        for session in finished:
+            if self._on_finish is not None:
+                self._on_finish(session)
 
     # -- acting ------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from decomposition.actions import Abstain, Ask, Given, Reply
-from decomposition.consensus import decide
+from decomposition.consensus import comparable, decide
 from decomposition.errors import EngineBug, IllegalAction
 from decomposition.events import (
     ROOT,
@@ -103,8 +103,13 @@ class Session:
 
     # -- what needs no answerer --------------------------------------------------------------
 
-    def absorb(self) -> None:
-        """Decide everything that needs no answerer, until only answerers can go on."""
+    def absorb(self, engine: Authorship) -> None:
+        """Decide everything that needs no answerer, until only answerers can go on.
+
+        Args:
+            engine: Stands with the events that are decided from now on.
+        """
+        self._engine = engine
         tree = self.tree
         while tree.fresh or tree.undecided or tree.roused:
             fresh, tree.fresh = tree.fresh, []
@@ -195,7 +200,7 @@ class Session:
             for each in pending:
                 each.combiners += (slot,)
             return
-        answers = [self._comparable(result) for result in slot.results]
+        answers = [self._comparable(slot, place) for place in range(len(slot.results))]
         verdict = decide(slot.asked.rule, answers, slot.samples)
         if verdict.more and len(slot.results) < slot.samples:
             last = len(slot.results) == slot.samples - 1
@@ -215,11 +220,14 @@ class Session:
                 pending += self.tree.demand_within(result)
         return pending
 
-    def _comparable(self, result: Outcome | None) -> str | None:
+    def _comparable(self, slot: Slot, sample: int) -> str | None:
+        """A sample's answer as votes compare it; a judge's verdict stays as it is."""
+        result = slot.results[sample]
         if not isinstance(result, Message):
             return None
         text = self.tree.rendered(result, self.setting.caps.answer_bytes)
-        return self.setting.normalise(text)
+        judges = slot.asked.rule == "verify" and sample == slot.samples - 1
+        return comparable(text) if judges else self.setting.normalise(text)
 
     def _rouse(self, node: Node) -> None:
         """Go on with what has arrived of an `Unlock(wait="any")`."""

@@ -413,7 +413,9 @@ class Tree:
             node.tainted = True
 
     def _own(self, path: str, event: Event) -> None:
-        node = self._node(path)
+        node = self.nodes.get(path)
+        if node is None or node.workspace.outcome is not None:
+            return  # refused after its own closing: recorded, without effect
         node.workspace = advance(node.workspace, event)
         node.trail.append(merkle.mark(event))
 

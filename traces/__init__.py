@@ -1,1 +1,1 @@
-"""Traces: every event of a session, stored, replayed and compared. The layer above decomposition."""
+"""Traces: events of a session, stored, replayed and compared. The layer above decomposition."""

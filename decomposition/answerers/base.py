@@ -6,7 +6,7 @@ the tree; its random draws come from the view's key, so a batch's order changes 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 from decomposition.actions import Given
 from decomposition.view import View
@@ -18,7 +18,7 @@ Author = Literal["scripted", "human", "human-after-draft", "human-approved", "mo
 class Answerer(ABC):
     """Acts in workspaces. Subclasses set what their views depend on."""
 
-    author: ClassVar[Author] = "scripted"
+    author: Author = "scripted"
     identity: str
     """Stable text: kind, name, version, parameters. Equal identity means an equal answerer."""
     instructions: str = ""

@@ -35,6 +35,7 @@ PEELED: Final = 16
 """Digits up to which a number loses its last digit; a longer one is cut in half."""
 ALPHABET: Final = "0123456789+*"
 
+_QUESTIONS_KEPT: Final = 4096
 _LONGEST: Final = 1000
 """Characters over which a text is no question of this task."""
 _TIMES = "[*x\N{MULTIPLICATION SIGN}]"
@@ -44,7 +45,7 @@ _QUESTION = re.compile(
 )
 
 
-class Calculation(Struct, frozen=True):
+class Calculation(Struct, frozen=True, gc=False):
     """How much is `left` + `right` + `carry`, or `left` * `right`?"""
 
     left: int
@@ -82,7 +83,7 @@ class Arithmetic(Task[Calculation]):
 
     def recognise(self, written: str) -> Calculation | None:
         """The calculation, if its numbers are not too long."""
-        found = _calculation(written)
+        found = _calculation(written) if len(written) <= _LONGEST else None
         return None if found is None or _digits_asked(found) > MAX_DIGITS else found
 
     def parse_root(self, text: str) -> tuple[Calculation, Facts] | None:
@@ -91,7 +92,7 @@ class Arithmetic(Task[Calculation]):
         Raises:
             BadTask: The numbers are too long.
         """
-        found = _calculation(text)
+        found = _calculation(text) if len(text) <= _LONGEST else None
         if found is None:
             return None
         if _digits_asked(found) > MAX_DIGITS:
@@ -207,9 +208,8 @@ def _sum(digits: int, random: Random) -> Calculation:
     return Calculation(random.randrange(least, end), random.randrange(least, end), carry)
 
 
+@lru_cache(maxsize=_QUESTIONS_KEPT)
 def _calculation(text: str) -> Calculation | None:
-    if len(text) > _LONGEST:
-        return None
     found = _QUESTION.fullmatch(" ".join(text.split()))
     if found is None or (found[4] and not found[2]):
         return None

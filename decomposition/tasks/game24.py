@@ -50,13 +50,13 @@ Numbers = tuple[Fraction, ...]
 """What is left on the table, in ascending order."""
 
 
-class State(Struct, frozen=True):
+class State(Struct, frozen=True, gc=False):
     """Can 24 be made from these numbers, and how?"""
 
     numbers: Numbers
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, gc=False):
     """Two numbers combined into one."""
 
     question: str
@@ -69,7 +69,7 @@ class Candidate(Struct, frozen=True):
     """How it was combined, such as "10 - 4"."""
 
 
-class Used(Struct, frozen=True):
+class Used(Struct, frozen=True, gc=False):
     """A number as it stands in an expression."""
 
     number: Fraction
@@ -77,7 +77,7 @@ class Used(Struct, frozen=True):
     end: int
 
 
-class Expression(Struct, frozen=True):
+class Expression(Struct, frozen=True, gc=False):
     """What an expression comes to, and the numbers in it."""
 
     value: Fraction
@@ -110,8 +110,7 @@ class Game24(Task[State]):
 
     def recognise(self, written: str) -> State | None:
         """The state; numbers may stand in any order, with commas between them."""
-        found = _question(written)
-        return _state(found) if found is not None and len(found) <= MOST_NUMBERS else None
+        return _recognised(written) if len(written) <= _LONGEST else None
 
     def parse_root(self, text: str) -> tuple[State, Facts] | None:
         """Such as "Make 24 with 4, 5, 6, 10".
@@ -245,21 +244,11 @@ def candidates(numbers: Numbers) -> tuple[Candidate, ...]:
     found: list[Candidate] = []
     for first, second in combinations(range(len(numbers)), 2):
         rest = [each for place, each in enumerate(numbers) if place not in (first, second)]
-        for result, combined in _results(numbers[first], numbers[second]):
+        low, high = str(numbers[first]), str(numbers[second])
+        for result, form in _made(numbers[first], numbers[second]):
             left = tuple(sorted((*rest, result)))
-            found.append(Candidate(_written(left), left, result, combined))
+            found.append(Candidate(_written(left), left, result, form.format(low, high)))
     return tuple(found)
-
-
-def _results(low: Fraction, high: Fraction) -> Iterator[tuple[Fraction, str]]:
-    yield low + high, f"{low} + {high}"
-    yield low * high, f"{low} * {high}"
-    yield low - high, f"{low} - {high}"
-    yield high - low, f"{high} - {low}"
-    if high:
-        yield low / high, f"{low} / {high}"
-    if low:
-        yield high / low, f"{high} / {low}"
 
 
 def _ascending(numbers: Iterable[int | Fraction]) -> Numbers:
@@ -278,14 +267,25 @@ def _question(text: str) -> list[str] | None:
     return found[1].split() if found else None
 
 
+@lru_cache(maxsize=_STATES_KEPT)
+def _recognised(text: str) -> State | None:
+    words = _question(text)
+    return _state(words) if words is not None and len(words) <= MOST_NUMBERS else None
+
+
 def _state(words: Sequence[str]) -> State | None:
     """The state of numbers in written form; None if one is no number, or there is none."""
-    if not words or not all(_RATIONAL.fullmatch(word) for word in words):
+    numbers = [_rational(word) for word in words]
+    known = [number for number in numbers if number is not None]
+    return State(tuple(sorted(known))) if known and len(known) == len(numbers) else None
+
+
+@lru_cache(maxsize=_STATES_KEPT)
+def _rational(word: str) -> Fraction | None:
+    if not _RATIONAL.fullmatch(word):
         return None
-    try:
-        return State(_ascending([Fraction(word) for word in words]))
-    except ZeroDivisionError:
-        return None
+    over, _, under = word.partition("/")
+    return Fraction(int(over), int(under or 1)) if int(under or 1) else None
 
 
 def _checked(words: Sequence[str]) -> State:
@@ -339,8 +339,11 @@ def _makes_24(answer: str, numbers: Numbers) -> bool:
 
 
 def _spelled_out(answer: str, candidate: Candidate) -> str | None:
-    """A smaller state's solution with its combined number written as what it was made from."""
-    found = evaluate(answer, candidate.left)
+    """A smaller state's solution with its combined number written as what it was made from.
+
+    None if the answer is no solution, or does without the combined number.
+    """
+    found = None if answer == IMPOSSIBLE else evaluate(answer, candidate.left)
     if found is None:
         return None
     for used in found.used:
@@ -455,6 +458,7 @@ def _splits(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
 
 
 def _made(low: Fraction, high: Fraction) -> Iterator[tuple[Fraction, str]]:
+    """What two numbers can be combined to, and how; the order is that of the candidates."""
     yield low + high, "{0} + {1}"
     yield low * high, "{0} * {1}"
     yield low - high, "{0} - {1}"

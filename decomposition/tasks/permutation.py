@@ -35,10 +35,11 @@ _ROOT = re.compile(
 _LONGEST: Final = 1000
 """Characters over which a text is no question of this task."""
 _FACT = re.compile(rf"({_NUMBER}) goes to ({_NUMBER})")
+_QUESTIONS_KEPT: Final = 4096
 _CONTEXTS_KEPT: Final = 1024
 
 
-class Walk(Struct, frozen=True):
+class Walk(Struct, frozen=True, gc=False):
     """Where does an element go in so many steps?"""
 
     element: str
@@ -104,10 +105,8 @@ class Permutation(Task[Walk]):
 
     def recognise(self, written: str) -> Walk | None:
         """The walk; a pointer name may stand for the facts, as it must, and for the element."""
-        found = _QUESTION.fullmatch(_plain(written))
-        if found is None or not 1 <= int(found[2]) <= self.max_steps:
-            return None
-        return Walk(found[1], int(found[2]))
+        walk = _recognised(written) if len(written) <= _LONGEST else None
+        return walk if walk is not None and walk.steps <= self.max_steps else None
 
     def normalise(self, answer: str) -> str:
         """A number without leading zeros; other text with its white space folded."""
@@ -124,7 +123,7 @@ class Permutation(Task[Walk]):
         Raises:
             BadTask: The size, the element or the number of steps is out of range.
         """
-        found = _ROOT.fullmatch(_plain(text))
+        found = _ROOT.fullmatch(folded(text)) if len(text) <= _LONGEST else None
         if found is None:
             return None
         size, seed, element, steps = map(int, found.groups())
@@ -229,9 +228,10 @@ def _walk(question: Walk) -> str:
     return f"{question.element} go in {steps}?"
 
 
-def _plain(text: str) -> str:
-    """A text with its white space folded; empty where it is too long for a question."""
-    return folded(text) if len(text) <= _LONGEST else ""
+@lru_cache(maxsize=_QUESTIONS_KEPT)
+def _recognised(text: str) -> Walk | None:
+    found = _QUESTION.fullmatch(folded(text))
+    return Walk(found[1], int(found[2])) if found and found[2] != "0" else None
 
 
 def _level(steps: int) -> int:

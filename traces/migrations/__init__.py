@@ -1,0 +1,28 @@
+"""Migrations: the schema's revisions, from the first one on. Run from the installed package."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic.command import upgrade
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+SCRIPTS: Final = Path(__file__).parent
+
+
+def revisions(scripts: Path = SCRIPTS) -> tuple[str, ...]:
+    """All revisions that this version knows, oldest first."""
+    return tuple(sorted(path.name.partition("_")[0] for path in scripts.glob("versions/*_*.py")))
+
+
+def migrate(connection: Connection, scripts: Path = SCRIPTS) -> None:
+    """Bring a database to the newest revision, in the transaction that is open.
+
+    Args:
+        scripts: A folder with `env.py` and `versions`.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    upgrade(config, ScriptDirectory.from_config(config).get_current_head() or "head")

@@ -1,0 +1,210 @@
+"""The tables of the store: what stands in which column, on SQLite and PostgreSQL alike.
+
+Every row is covered: events by the chain of their session, the others by `seal`, a check over
+their other columns. Times are microseconds since 1970, UTC.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+)
+from sqlmodel import Field, SQLModel
+
+APPLICATION_ID: Final = 0x57424E43
+"""Says in an SQLite file whose it is: `WBNC`."""
+
+EVENT_BITS: Final = 32
+"""An event's id is the number of its session, shifted by this, and its own number."""
+
+NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraints have names, so that a migration can speak of them."""
+
+# SQLite counts rows by itself only in a column that is declared as INTEGER.
+COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+_Options = dict[str, Any]
+_NEVER_AGAIN: Final[_Options] = {"sqlite_autoincrement": True}
+"""The number of a row that was removed is not given again."""
+_BY_KEY: Final[_Options] = {"sqlite_with_rowid": False}
+"""Rows stand in the order of their keys, without a second tree."""
+
+
+class Table(SQLModel):
+    """Base of all tables of the store."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class Run(Table, table=True):
+    """Many sessions with one configuration."""
+
+    __table_args__ = _NEVER_AGAIN
+
+    id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
+    name: str = Field(sa_type=Text, unique=True)
+    created_us: int = Field(sa_type=BigInteger)
+    kind: str = Field(sa_type=Text)
+    config: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    total: int = Field(sa_type=Integer)
+    finished_us: int | None = Field(default=None, sa_type=BigInteger)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Line(Table, table=True):
+    """A line of input of a run, without its label."""
+
+    __table_args__ = _BY_KEY
+
+    run: int = Field(sa_type=BigInteger, foreign_key="run.id", primary_key=True)
+    idx: int = Field(sa_type=Integer, primary_key=True)
+    external: str = Field(sa_type=Text)
+    input: str = Field(sa_type=Text)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Expected(Table, table=True):
+    """The label of a line, apart, so that nothing reads it by chance."""
+
+    __table_args__ = _BY_KEY
+
+    run: int = Field(sa_type=BigInteger, foreign_key="run.id", primary_key=True)
+    idx: int = Field(sa_type=Integer, primary_key=True)
+    text: str = Field(sa_type=Text)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Session(Table, table=True):
+    """One root question: the end of its chain, and what its events came to."""
+
+    __table_args__ = (Index(None, "run", "idx"), _NEVER_AGAIN)
+
+    id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
+    trace: str = Field(sa_type=Text, unique=True)
+    run: int | None = Field(default=None, sa_type=BigInteger, foreign_key="run.id")
+    idx: int = Field(sa_type=Integer)
+    opened_us: int = Field(sa_type=BigInteger)
+    status: str = Field(sa_type=Text)
+    seed: int = Field(sa_type=BigInteger)
+    config: str = Field(sa_type=Text)
+    answer: str = Field(sa_type=Text)
+    digest: str = Field(sa_type=Text)
+    workspaces: int = Field(sa_type=Integer)
+    calls: int = Field(sa_type=Integer)
+    lookups: int = Field(sa_type=Integer)
+    memo_hits: int = Field(sa_type=Integer)
+    joins: int = Field(sa_type=Integer)
+    tokens: int = Field(sa_type=BigInteger)
+    cost_usd: float
+    seconds: float
+    seal: int = Field(sa_type=BigInteger)
+    """Over the columns above: those below change with every commit."""
+    head: bytes = Field(sa_type=LargeBinary)
+    count: int = Field(sa_type=BigInteger)
+    salt_seed: bytes = Field(sa_type=LargeBinary)
+    reusable: int | None = Field(default=None, sa_type=BigInteger)
+    """Events whose turns and answers stand in `memo` and `joinable`; None where none should."""
+
+
+class Answerer(Table, table=True):
+    """An identity that events name by number; 0 is the engine and stands in no row."""
+
+    __table_args__ = _NEVER_AGAIN
+
+    id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
+    identity: str = Field(sa_type=Text, unique=True)
+
+
+class Event(Table, table=True):
+    """What happened, as it enters the chain of its session."""
+
+    id: int = Field(sa_type=COUNTED, primary_key=True)
+    path: str = Field(sa_type=Text)
+    kind: int = Field(sa_type=SmallInteger)
+    payload: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """None once it was redacted."""
+    answerer: int = Field(sa_type=Integer)
+    author: int = Field(sa_type=SmallInteger)
+    wall_us: int = Field(sa_type=BigInteger)
+    monotonic_us: int = Field(sa_type=BigInteger)
+    duration_us: int = Field(sa_type=BigInteger)
+    mark: int = Field(sa_type=Integer)
+    """First four bytes of the link."""
+    tokens_in: int | None = Field(default=None, sa_type=BigInteger)
+    tokens_out: int | None = Field(default=None, sa_type=BigInteger)
+    cost_usd: float | None = None
+    origin: str | None = Field(default=None, sa_type=Text)
+    salt: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Stored once the session has a redaction; before it is drawn from the seed."""
+    commitment: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Stored in place of the payload."""
+
+
+class Memo(Table, table=True):
+    """Where a turn for a view key begins."""
+
+    __table_args__ = _BY_KEY
+
+    key: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    session: int = Field(sa_type=BigInteger, primary_key=True)
+    number: int = Field(sa_type=BigInteger, primary_key=True)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Joinable(Table, table=True):
+    """The first clean workspace that closed under a question key."""
+
+    __table_args__ = _BY_KEY
+
+    key: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    session: int = Field(sa_type=BigInteger)
+    number: int = Field(sa_type=BigInteger)
+    digest: bytes = Field(sa_type=LargeBinary)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Redacted(Table, table=True):
+    """A payload that was taken away, and what is left of it: its form without its texts."""
+
+    __table_args__ = _BY_KEY
+
+    session: int = Field(sa_type=BigInteger, primary_key=True)
+    number: int = Field(sa_type=BigInteger, primary_key=True)
+    wall_us: int = Field(sa_type=BigInteger)
+    reason: str = Field(sa_type=Text)
+    husk: bytes = Field(sa_type=LargeBinary)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Stale(Table, table=True):
+    """An event that depends on something redacted or retracted."""
+
+    __table_args__ = _BY_KEY
+
+    session: int = Field(sa_type=BigInteger, primary_key=True)
+    number: int = Field(sa_type=BigInteger, primary_key=True)
+    reason: str = Field(sa_type=Text)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Lease(Table, table=True):
+    """Who may work on something now; the row stays, so that `fence` only grows."""
+
+    __table_args__ = _BY_KEY
+
+    resource: str = Field(sa_type=Text, primary_key=True)
+    holder: str = Field(sa_type=Text)
+    fence: int = Field(sa_type=BigInteger)
+    expires_us: int = Field(sa_type=BigInteger)

@@ -1,0 +1,183 @@
+"""Wiring: names to objects. Joins tasks, answerers, policies and caps into a setting."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from msgspec import Struct
+
+from decomposition.answerers.base import Answerer
+from decomposition.caps import Caps
+from decomposition.consensus import comparable, known_rule
+from decomposition.document import read_document
+from decomposition.hypertext import escape, parse
+from decomposition.message import Message, Pointer
+from decomposition.routing import Kind, Policy
+from decomposition.setting import Environs, Setting
+from decomposition.tasks import recognising, task_named
+from decomposition.tasks.base import AnyTask
+from workbench.exits import Exit, stop
+from workbench.specs import Cast, cast
+
+Reuse = Literal["none", "memo", "joins", "joins-shared"]
+
+DEFAULT_FUEL: Final = 1_000
+"""Fuel of a question that no task knows."""
+MAX_FUEL: Final = 10**12
+MAX_DEPTH: Final = 10_000
+
+
+class Options(Struct, frozen=True):
+    """What the command line, a configuration or a recorded run say about deliberating."""
+
+    by: str = "expert"
+    policy: str = "recurse"
+    task: str = ""
+    """Empty: the task that recognises the question."""
+    fuel: int | None = None
+    """None: the task's f*, or `DEFAULT_FUEL`."""
+    samples: int = 1
+    rule: str = "majority"
+    node_samples: int = 1
+    share: str = "nothing"
+    reuse: str = "none"
+    seed: int = 0
+    depth: int = Caps().depth
+    workspaces: int = Caps().workspaces
+    audit: float = 0.0
+    timeout_s: float | None = None
+    max_calls: int | None = None
+
+
+class Posed(Struct, frozen=True):
+    """A question ready to be deliberated."""
+
+    message: Message
+    fuel: int
+    task: str
+    """Name of its task, empty for none."""
+
+
+def check(options: Options) -> None:
+    """Nothing, if every option is in its range.
+
+    Raises:
+        Complaint: One is not; the message says what it may be.
+    """
+    _whole("--fuel", options.fuel, 1, MAX_FUEL)
+    _whole("--samples", options.samples, 1, 64)
+    _whole("--node-samples", options.node_samples, 1, 64)
+    _whole("--max-calls", options.max_calls, 0, MAX_FUEL)
+    _whole("--max-workspaces", options.workspaces, 1, MAX_FUEL)
+    if not 1 <= options.depth <= MAX_DEPTH:
+        stop(f"--depth must be from 1 to {MAX_DEPTH}; the default cap is {Caps().depth}")
+    if not 0 <= options.audit <= 1:
+        stop("--audit must be a share from 0 to 1")
+    if options.timeout_s is not None and not options.timeout_s > 0:
+        stop("--timeout must be more than 0 seconds")
+    _one_of("--reuse", options.reuse, get_args(Reuse))
+    _one_of("--policy", options.policy, get_args(Kind))
+    _one_of("--share", options.share, ("nothing", "children"))
+    if not known_rule(options.rule):
+        stop("--rule must be majority, plurality, plurality-T, unanimous, ahead-K or verify")
+
+
+def setting_of(options: Options, task: AnyTask | None) -> tuple[Setting, Cast]:
+    """The setting of a run, and how its roots are sampled.
+
+    Raises:
+        Complaint: The options do not fit together.
+    """
+    check(options)
+    if options.policy in ("amplify", "cascade", "table"):
+        stop(f"--policy {options.policy} needs a student, and students cannot act yet")
+    chosen = cast(options.by, _expert_of(task), options.seed)
+    environment = task.primitives() if task is not None else None
+    setting = Setting(
+        policy=Policy(options.policy),  # type: ignore[arg-type]
+        overseer=chosen.members,
+        environs=_environs(task, environment) if task is not None and environment else None,
+        caps=Caps(depth=options.depth, workspaces=options.workspaces),
+        seed=options.seed,
+        normalise=task.normalise if task is not None else comparable,
+        memo=options.reuse == "memo",
+        audit=options.audit,
+        joins={"joins": "session", "joins-shared": "shared"}.get(options.reuse, "none"),  # type: ignore[arg-type]
+        node_samples=options.node_samples,
+        node_rule=options.rule,
+        share=options.share,  # type: ignore[arg-type]
+        timeout_s=options.timeout_s,
+        symbolise=task.symbols if task is not None else None,
+    )
+    samples = options.samples if options.samples > 1 else chosen.samples
+    rule = chosen.rule if len(chosen.members) > 1 else options.rule
+    return setting, Cast(chosen.members, samples, rule)
+
+
+def pose(question: str, options: Options, context: Path | None = None) -> Posed:
+    """The root of a question, with its task's facts or a document behind a pointer.
+
+    Raises:
+        Complaint: The question is blank, or no task knows it and nobody else answers.
+        BadTask: The question or its context does not hold together.
+    """
+    if not question.strip():
+        stop("the question is empty")
+    task = task_of(question, options)
+    if context is not None:
+        return Posed(_with_document(question, context), options.fuel or DEFAULT_FUEL, "")
+    found = task.parse_root(question) if task is not None else None
+    if task is None or found is None:
+        return Posed(Message.of(question), options.fuel or DEFAULT_FUEL, "")
+    asked, facts = found
+    return Posed(task.root(asked, facts), options.fuel or task.fuel(asked), task.name)
+
+
+def task_of(question: str, options: Options) -> AnyTask | None:
+    """The task of a question: the one that was named, else the one that recognises it."""
+    if options.task:
+        task = task_named(options.task)
+        if task.parse_root(question) is None:
+            stop(
+                f"this is not a question of the task {task.name}: {question[:80]!r}", Exit.BAD_DATA
+            )
+        return task
+    return recognising(question)
+
+
+def _with_document(question: str, path: Path) -> Message:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        stop(f"cannot read the context {str(path)!r}: {error.strerror}", Exit.BAD_DATA)
+    document = read_document(raw, path.name)
+    nothing = parse(escape(question), lambda _: Pointer())
+    pointer = Pointer(message=document, title=path.name)
+    return Message((*nothing.parts, "\n\nContext: ", pointer))
+
+
+def _environs(task: AnyTask, environment: Answerer) -> Environs:
+    covers: Callable[[str], bool] = getattr(environment, "covers", lambda _: False)
+    return Environs(environment, covers, lambda _: task.name)
+
+
+def _expert_of(task: AnyTask | None) -> Callable[[], Answerer]:
+    def expert() -> Answerer:
+        if task is None:
+            stop(
+                "no task knows this question, so there is no scripted expert for it\n"
+                "give your own with --by FILE.py:NAME, or see `workbench tasks`"
+            )
+        return task.overseer()
+
+    return expert
+
+
+def _whole(name: str, value: int | None, least: int, most: int) -> None:
+    if value is not None and not least <= value <= most:
+        stop(f"{name[2:].replace('-', ' ')} must be a whole number ≥ {least}, at most {most}")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        stop(f"{name} must be one of {', '.join(known)}, not {value[:40]!r}")
