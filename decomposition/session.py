@@ -56,10 +56,13 @@ class Session:
         setting: Setting,
         engine: Authorship,
         joinable: JoinStore | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         self.number = number
         self.setting = setting
-        self.tree = Tree()
+        self.tree = Tree(keep=keep)
+        self._keep = keep
         self.counts = Counts()
         self.staged: list[tuple[str, Event, Authorship]] = []
         self.reusable_turns: list[tuple[bytes, int, int]] = []
@@ -94,7 +97,7 @@ class Session:
 
     def resume(self, entries: Sequence[Entry]) -> None:
         """Go on where these committed events end."""
-        self.tree = fold(entries, keep=False)
+        self.tree = fold(entries, keep=self._keep)
         self.tree.collect = self._joins
         self.committed = len(entries)
         self.tree.resume()
@@ -239,8 +242,8 @@ class Session:
 
     def _join(self, node: Node, seat: Seat) -> bool:
         """Take the answer of an equal question that was closed cleanly, if there is one."""
-        if seat.role == "primitive":
-            return False
+        if seat.role == "primitive" and not node.workspace.question.plain:
+            return False  # reading a large context again costs less than hashing it
         key = self._question_key(node, seat)
         if not key:
             return False

@@ -127,9 +127,7 @@ class Chain:
         raw = path.encode()
         number = self.count
         state = _blank.copy()
-        state.update(
-            b"".join((self.head, _place(number, kind, len(raw)), raw, meta, commitment))
-        )
+        state.update(b"".join((self.head, _place(number, kind, len(raw)), raw, meta, commitment)))
         self.head = head = state.digest()
         self.count = number + 1
         return int(_mark(head)[0])

@@ -130,7 +130,7 @@ class Answerer(Table, table=True):
 class Event(Table, table=True):
     """What happened, as it enters the chain of its session."""
 
-    id: int = Field(sa_type=COUNTED, primary_key=True)
+    id: int = Field(sa_type=COUNTED, primary_key=True, sa_column_kwargs={"autoincrement": False})
     path: str = Field(sa_type=Text)
     kind: int = Field(sa_type=SmallInteger)
     payload: bytes | None = Field(default=None, sa_type=LargeBinary)

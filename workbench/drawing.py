@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from decomposition.hypertext import Failure, Message, Outcome, write
 from decomposition.tree import Node, Slot, Tree
+from workbench.doings import Doings
 from workbench.safe_output import columns, cut, line
 
 GLYPHS: Final = {
@@ -33,18 +34,6 @@ ASCII_GLYPHS: Final = {
 }
 MAX_LINES: Final = 400
 """Lines after which a drawing is cut, unless more are asked for."""
-
-
-class Doings(Struct):
-    """What happened in one workspace, beside its state."""
-
-    answerer: str = ""
-    turns: int = 0
-    duration_us: int = 0
-    cost_usd: float = 0.0
-    reused: bool = False
-    joined: str = ""
-    """Path that the answer was taken from; empty for none."""
 
 
 class Row(Struct):

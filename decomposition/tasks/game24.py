@@ -38,8 +38,10 @@ _STATES_KEPT: Final = 1 << 16
 _LONGEST: Final = 400
 """Characters over which a text is no question and no expression of this task."""
 _QUESTION = re.compile(r"make 24 (?:from|with|using):? (.*?)[.?]?", re.IGNORECASE)
-_RATIONAL = re.compile(r"-?[0-9]{1,9}(?:/[0-9]{1,9})?")
-_INTEGER = re.compile(r"-?[0-9]{1,9}")
+_GIVEN = re.compile(r"-?[0-9]{1,9}(?:/[0-9]{1,9})?")
+"""A number of a puzzle; what four of them come to has four times as many digits."""
+_RATIONAL = re.compile(r"-?[0-9]{1,40}(?:/[0-9]{1,40})?")
+_INTEGER = re.compile(r"-?[0-9]{1,40}")
 _SPELLINGS = str.maketrans(
     {"\N{MULTIPLICATION SIGN}": "*", "\N{DIVISION SIGN}": "/", "\N{MINUS SIGN}": "-"}
 )
@@ -289,7 +291,7 @@ def _rational(word: str) -> Fraction | None:
 
 
 def _checked(words: Sequence[str]) -> State:
-    state = _state(words)
+    state = _state(words) if all(map(_GIVEN.fullmatch, words)) else None
     if state is None or len(words) > MOST_NUMBERS:
         given = " ".join(words)[:60]
         raise BadTask(

@@ -92,7 +92,7 @@ class Permutation(Task[Walk]):
         return "\n".join(f"{element} goes to {image}" for element, image in facts.rows)
 
     def read_facts(self, text: str) -> Facts:
-        """The permutation that the lines tell.
+        """The permutation that the lines tell; a file may end its last line.
 
         Raises:
             BadTask: A line is not of this form, out of order, or they tell no permutation.
@@ -246,7 +246,7 @@ def _fuel(steps: int) -> int:
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def _read_facts(text: str) -> Facts:
-    lines = [_FACT.fullmatch(line) for line in text.split("\n")]
+    lines = [_FACT.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
     least, most = Permutation.sizes
     if not least <= len(lines) <= most:
         raise BadTask(f"a permutation has {least} to {most} lines, not {len(lines)}")

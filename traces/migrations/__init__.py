@@ -13,7 +13,8 @@ SCRIPTS: Final = Path(__file__).parent
 
 def revisions(scripts: Path = SCRIPTS) -> tuple[str, ...]:
     """All revisions that this version knows, oldest first."""
-    return tuple(sorted(path.name.partition("_")[0] for path in scripts.glob("versions/*_*.py")))
+    files = scripts.glob("versions/[0-9]*_*.py")
+    return tuple(sorted(file.name.partition("_")[0] for file in files))
 
 
 def migrate(connection: Connection, scripts: Path = SCRIPTS) -> None:

@@ -281,11 +281,25 @@ def test_other_text_is_not_recognised(text: str) -> None:
     assert TASK.recognise(text) is None
 
 
-@pytest.mark.parametrize("text", ["make 24 from 1 2 3 4 5", "make 24 from one two"])
+@pytest.mark.parametrize(
+    "text", ["make 24 from 1 2 3 4 5", "make 24 from one two", f"make 24 from {10**9}"]
+)
 def test_a_puzzle_that_is_none_says_why(text: str) -> None:
     """The person who typed it learns what a puzzle is made of."""
     with pytest.raises(BadTask, match="1 to 4 numbers"):
         TASK.parse_root(text)
+
+
+def test_large_numbers_do_not_lead_out_of_the_task() -> None:
+    """Whatever the largest numbers of a puzzle come to is still recognised."""
+    large = Fraction(999_999_999, 999_999_998)
+    question = state(large, -999_999_997, 999_999_999)
+    done = truth_told(TASK, question, NO_FACTS, TASK.fuel(question))
+    assert done.answer == IMPOSSIBLE
+    numbers = state(large, -large, 999_999_997, Fraction(-999_999_995, 999_999_994)).numbers
+    for _ in range(3):
+        numbers = max((each.left for each in candidates(numbers)), key=str)
+        assert TASK.recognise(TASK.render(State(numbers))) == State(numbers)
 
 
 def test_a_batch_line_may_have_numbers() -> None:

@@ -121,7 +121,7 @@ def test_the_environment_refuses_what_is_no_element(element: str) -> None:
         "0 goes to 1\n1 goes to 1",
         "1 goes to 0\n0 goes to 1",
         "0 goes to 1\n1 goes to 2",
-        "0 goes to 1\n1 goes to 0\n",
+        "0 goes to 1\n1 goes to 0\n\n",
         "0 goes to 01\n1 goes to 0",
         "0 goes to 1\n1 goes to 0 ",
         "\n".join(f"{each} goes to {each}" for each in range(257)),
@@ -131,6 +131,11 @@ def test_facts_are_read_strictly(text: str) -> None:
     """Only what was written as a permutation is read as one."""
     with pytest.raises(BadTask):
         TASK.read_facts(text)
+
+
+def test_facts_of_a_file_may_end_their_last_line() -> None:
+    """Editors end a file with a line break; it is no fact."""
+    assert TASK.read_facts(TASK.render_facts(SWAP) + "\n") == SWAP
 
 
 def test_a_number_of_steps_is_nearly_log_uniform() -> None:

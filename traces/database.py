@@ -1,0 +1,326 @@
+"""The database: rows in, rows out, one transaction at a time.
+
+Statements are written once, with `?` for a value, and run on the driver of SQLite or
+PostgreSQL directly. What a driver reports becomes an error of this package. One connection
+serves all threads of a process, one after the other.
+"""
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import RLock
+from typing import Any, Final, Protocol
+
+from traces.errors import (
+    StoreBusy,
+    StoreDamaged,
+    StoreFailed,
+    StoreReadonly,
+    TraceError,
+    Unstorable,
+)
+
+PATIENCE_S: Final = 30.0
+"""How long a writer waits for another process."""
+
+Row = tuple[Any, ...]
+Values = Sequence[object]
+
+_CHUNKS: Final = (64, 16, 4, 1)
+"""Rows that one INSERT takes; one statement for many rows costs half of one for each."""
+
+
+class Cursor(Protocol):
+    """What is used of a driver's cursor."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that the last statement changed."""
+        ...
+
+    def execute(self, sql: str, values: Any = ..., /) -> object:  # noqa: ANN401 - drivers differ
+        """Run a statement."""
+        ...
+
+    def executemany(self, sql: str, rows: Any, /) -> object:  # noqa: ANN401 - as above
+        """Run a statement for each row."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        ...
+
+
+class Connection(Protocol):
+    """What is used of a driver's connection. It must leave transactions to us."""
+
+    def cursor(self) -> Cursor:
+        """A new cursor."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection up."""
+        ...
+
+
+class Dialect(Protocol):
+    """How one kind of database differs from the other."""
+
+    error: type[Exception]
+    """Base of what its driver raises."""
+    begin: str
+
+    def sql(self, text: str) -> str:
+        """A statement in the form that the driver takes."""
+        ...
+
+    def insert(self, cursor: Cursor, into: str, width: int, flat: list[object]) -> None:
+        """Insert rows, given one after the other in one list."""
+        ...
+
+    def hurry(self, cursor: Cursor, *, on: bool) -> None:
+        """Do not wait for a lock; `on=False` for waiting again."""
+        ...
+
+    def translated(self, error: Exception) -> TraceError:
+        """Our error for one of the driver's."""
+        ...
+
+
+class Sqlite:
+    """SQLite through the standard library."""
+
+    error: type[Exception] = sqlite3.Error
+    begin = "BEGIN IMMEDIATE"
+
+    def __init__(self, place: str, patience_s: float) -> None:
+        self._place = place
+        self._patience_s = patience_s
+
+    def sql(self, text: str) -> str:
+        """The statement as it is."""
+        return text
+
+    def insert(self, cursor: Cursor, into: str, width: int, flat: list[object]) -> None:
+        """Insert with many rows in one statement. Bytes are quick as `bytearray` only."""
+        start = 0
+        for rows in _CHUNKS:
+            step = rows * width
+            last = len(flat) - step
+            while start <= last:
+                cursor.execute(_insert(into, width, rows), flat[start : start + step])
+                start += step
+
+    def hurry(self, cursor: Cursor, *, on: bool) -> None:
+        """Set how long SQLite waits for a lock."""
+        waits_ms = 0 if on else int(self._patience_s * 1000)
+        cursor.execute(f"PRAGMA busy_timeout = {waits_ms}")
+
+    def translated(self, error: Exception) -> TraceError:
+        """Our error for one of SQLite's, by its code."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            message = (
+                f"{self._place} is locked by another process (waited {self._patience_s:g} s); "
+                "everything committed is safe, try again when that process is done"
+            )
+            return StoreBusy(message, self._patience_s)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StoreDamaged(
+                f"{self._place} is damaged ({error}); "
+                "`workbench trace salvage` saves what can be read"
+            )
+        if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.InterfaceError):
+            return Unstorable(f"a value cannot be stored: {error}")
+        return StoreFailed(f"{self._place} cannot be used now: {error}")
+
+
+class Server:
+    """A database server, through a driver that takes `%s` for a value."""
+
+    begin = "BEGIN"
+
+    def __init__(self, place: str, error: type[Exception]) -> None:
+        self.error = error
+        self._place = place
+
+    def sql(self, text: str) -> str:
+        """The statement with the driver's sign for a value."""
+        return _with_percent(text)
+
+    def insert(self, cursor: Cursor, into: str, width: int, flat: list[object]) -> None:
+        """Insert row by row; the driver sends them together."""
+        rows = list(zip(*[iter(flat)] * width, strict=True))
+        cursor.executemany(_with_percent(_insert(into, width, 1)), rows)
+
+    def hurry(self, cursor: Cursor, *, on: bool) -> None:
+        """Nothing: rows are locked on a server, not the database."""
+
+    def translated(self, error: Exception) -> TraceError:
+        """Our error for one of the driver's."""
+        if type(error).__name__ in ("DataError", "ProgrammingError"):
+            return Unstorable(f"a value cannot be stored: {error}")
+        return StoreFailed(f"{self._place} cannot be used now: {error}")
+
+
+@cache
+def _insert(into: str, width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names from our code
+
+
+@cache
+def _with_percent(text: str) -> str:
+    return text.replace("%", "%%").replace("?", "%s")
+
+
+class Writer:
+    """A transaction that is open for writing."""
+
+    def __init__(self, cursor: Cursor, dialect: Dialect) -> None:
+        self._cursor = cursor
+        self._dialect = dialect
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """What a query gives inside of the transaction."""
+        self._cursor.execute(self._dialect.sql(sql), values)
+        return self._cursor.fetchall()
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Run a statement; returns the number of rows that it changed."""
+        self._cursor.execute(self._dialect.sql(sql), values)
+        return self._cursor.rowcount
+
+    def many(self, sql: str, rows: Sequence[Values]) -> int:
+        """Run a statement for each row; returns the number of rows that it changed."""
+        if not rows:
+            return 0
+        self._cursor.executemany(self._dialect.sql(sql), rows)
+        return self._cursor.rowcount
+
+    def insert(self, into: str, width: int, flat: list[object]) -> None:
+        """Insert rows, given one after the other in one list.
+
+        Args:
+            into: The table, with its columns in brackets.
+            width: The number of columns.
+        """
+        if flat:
+            self._dialect.insert(self._cursor, into, width, flat)
+
+
+class Database:
+    """One open connection to a store.
+
+    Args:
+        place: Where it is, for messages; without a password.
+        readonly: Why nothing can be written; empty if it can.
+    """
+
+    def __init__(
+        self, connection: Connection, dialect: Dialect, *, place: str, readonly: str = ""
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.place = place
+        self.readonly = readonly
+        self._lock = RLock()
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether the store is a file."""
+        return isinstance(self.dialect, Sqlite)
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """What a query gives.
+
+        Raises:
+            StoreStopped: The store cannot be read now.
+        """
+        with self._lock, self._translating():
+            cursor = self.connection.cursor()
+            cursor.execute(self.dialect.sql(sql), values)
+            return cursor.fetchall()
+
+    def execute(self, sql: str) -> list[Row]:
+        """Run a statement outside of transactions, such as VACUUM or a PRAGMA.
+
+        Raises:
+            StoreStopped: The store does not take it now.
+        """
+        with self._lock, self._translating():
+            cursor = self.connection.cursor()
+            cursor.execute(sql)
+            return cursor.fetchall() if getattr(cursor, "description", None) else []
+
+    @contextmanager
+    def writing(self, *, wait: bool = True) -> Generator[Writer]:
+        """A transaction: committed at the end of the block, undone if it raises.
+
+        Args:
+            wait: Wait for a writer in another process; otherwise it is an error at once.
+
+        Raises:
+            StoreStopped: The store does not take anything now; nothing has changed.
+            Unstorable: A value does not fit.
+        """
+        if self.readonly:
+            raise StoreReadonly(f"{self.place} is open for reading only: {self.readonly}")
+        with self._lock, self._translating():
+            cursor = self.connection.cursor()
+            self._begin(cursor, wait=wait)
+            try:
+                yield Writer(cursor, self.dialect)
+                cursor.execute("COMMIT")
+            except BaseException:
+                self._undo(cursor)
+                raise
+
+    def _begin(self, cursor: Cursor, *, wait: bool) -> None:
+        if wait:
+            cursor.execute(self.dialect.begin)
+            return
+        self.dialect.hurry(cursor, on=True)
+        try:
+            cursor.execute(self.dialect.begin)
+        finally:
+            self.dialect.hurry(cursor, on=False)
+
+    def _undo(self, cursor: Cursor) -> None:
+        """Roll back, unless the driver did so already or cannot any more."""
+        if getattr(self.connection, "in_transaction", True):
+            try:
+                cursor.execute("ROLLBACK")
+            except self.dialect.error:
+                return
+
+    @contextmanager
+    def _translating(self) -> Generator[None]:
+        try:
+            yield
+        except self.dialect.error as error:
+            raise self.dialect.translated(error) from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise Unstorable(f"a value cannot be stored: {error}") from error
+
+    @contextmanager
+    def lenient(self) -> Generator[None]:
+        """Read text that is not Unicode as it stands, for looking at a damaged store."""
+        if not isinstance(self.connection, sqlite3.Connection):
+            yield
+            return
+        self.connection.text_factory = _undecided
+        try:
+            yield
+        finally:
+            self.connection.text_factory = str
+
+    def close(self) -> None:
+        """Give the connection up."""
+        with self._lock:
+            self.connection.close()
+
+
+def _undecided(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

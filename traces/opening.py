@@ -1,0 +1,417 @@
+"""Opening: a place becomes a database that is ours and up to date, or is left alone.
+
+Nothing is written to a place before it is known to be a store of this program. A new store is
+made beside its name and moved there when it is complete; an older one is copied before it is
+changed.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, create_engine, event, inspect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from traces.database import PATIENCE_S, Database, Server, Sqlite
+from traces.errors import (
+    ForeignStore,
+    MigrationFailed,
+    NewerStore,
+    NotAStore,
+    StoreFailed,
+)
+from traces.migrations import SCRIPTS, migrate, revisions
+from traces.tables import APPLICATION_ID, Table
+
+MAGIC: Final = b"SQLite format 3\0"
+_HEADER_BYTES: Final = 100
+_ID_AT: Final = 68
+"""Where the header says whose database it is."""
+
+_SETTINGS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -16384",
+    # A file from elsewhere must not run functions through its schema.
+    "PRAGMA trusted_schema = OFF",
+)
+_FOREIGN = re.compile(r"\b(check|generated|default|collate)\b", re.IGNORECASE)
+"""Words of a table's definition that ours do not have."""
+_REVISION: Final = "SELECT version_num FROM alembic_version"
+
+
+def open_database(
+    place: str | Path,
+    *,
+    readonly: bool = False,
+    patience_s: float = PATIENCE_S,
+    scripts: Path = SCRIPTS,
+) -> Database:
+    """The store at a path or an address such as `postgresql+psycopg://…`.
+
+    A path at which nothing stands becomes a new store, unless `readonly`.
+
+    Args:
+        patience_s: How long to wait for another process that writes.
+        scripts: Where the migrations are.
+
+    Raises:
+        StoreRefused: The place holds no store, or one that this version cannot take.
+        StoreStopped: The store cannot be used now.
+    """
+    text = str(place)
+    if "://" not in text:
+        return _open_file(Path(text), readonly, patience_s, scripts)
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise NotAStore(
+            text.partition("://")[0], f"not an address of a database: {error}"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        return _open_file(Path(url.database or ""), readonly, patience_s, scripts)
+    return _open_server(text, readonly, scripts)
+
+
+# -- files -----------------------------------------------------------------------------------
+
+
+def _open_file(path: Path, readonly: bool, patience_s: float, scripts: Path) -> Database:
+    place = str(path)
+    if not path.exists():
+        if readonly:
+            raise NotAStore(place, "no store is here")
+        _create(path, scripts)
+    else:
+        _check_header(path)
+    why = _why_readonly(path, readonly)
+    dialect = Sqlite(place, patience_s)
+    try:
+        revision = _look(path, patience_s, scripts)
+        if revision != revisions(scripts)[-1]:
+            if why:
+                message = f"the store has schema {revision} and cannot be brought up to date: {why}"
+                raise MigrationFailed(place, message)
+            _bring_up(path, patience_s, scripts)
+        else:
+            _tidy(path, revision)
+        connection = _connected(path, "ro" if why else "rw", patience_s)
+        for setting in _SETTINGS[2 if why else 0 :]:
+            connection.execute(setting)
+    except sqlite3.Error as error:
+        raise dialect.translated(error) from error
+    return Database(connection, dialect, place=place, readonly=why)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is no database of ours, by its first bytes.
+
+    Raises:
+        StoreRefused: It is not.
+    """
+    place = str(path)
+    if not path.is_file():
+        raise NotAStore(place, "this is a folder or a device, not a store")
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+    if not header:
+        raise NotAStore(place, "the file is empty; remove it to have a new store made")
+    if not header.startswith(MAGIC) or len(header) < _HEADER_BYTES:
+        raise NotAStore(place, "this is not an SQLite database")
+    if int.from_bytes(header[_ID_AT : _ID_AT + 4], "big") != APPLICATION_ID:
+        raise ForeignStore(place, "this database belongs to another program")
+
+
+def _why_readonly(path: Path, readonly: bool) -> str:
+    if readonly:
+        return "this was asked for"
+    if not os.access(path, os.W_OK):
+        return "the file cannot be written"
+    if not os.access(path.absolute().parent, os.W_OK):
+        return "the folder cannot be written"
+    return ""
+
+
+def _connected(path: Path, mode: str, patience_s: float) -> sqlite3.Connection:
+    """A connection that leaves transactions to us.
+
+    Args:
+        mode: `rw`, or `ro`; a store that nobody has open is then not touched at all.
+    """
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    log = path.with_name(path.name + "-wal")
+    if mode == "ro" and not (log.exists() and log.stat().st_size):
+        address += "&immutable=1"
+    return sqlite3.connect(
+        address, uri=True, timeout=patience_s, isolation_level=None, check_same_thread=False
+    )
+
+
+def _look(path: Path, patience_s: float, scripts: Path) -> str:
+    """The revision of a store, without changing it.
+
+    Raises:
+        StoreRefused: It is newer than this version, or holds foreign objects.
+    """
+    with closing(_connected(path, "ro", patience_s)) as connection:
+        revision = _revision(connection, str(path))
+        known = revisions(scripts)
+        if revision not in known:
+            raise NewerStore(str(path), revision)
+        if revision == known[-1] and scripts == SCRIPTS:
+            found = list(_foreign(connection))
+            if found:
+                shown = ", ".join(found[:5])
+                raise ForeignStore(str(path), f"the schema is not this program's: {shown}")
+    return revision
+
+
+def _revision(connection: sqlite3.Connection, place: str) -> str:
+    try:
+        rows = connection.execute(_REVISION).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        rows = []
+    if len(rows) != 1:
+        raise ForeignStore(place, "the database does not say which schema it has")
+    return str(rows[0][0])
+
+
+def _foreign(connection: sqlite3.Connection) -> Iterator[str]:
+    """What a schema has that ours has not, and the other way round."""
+    tables = Table.metadata.tables
+    indexes = {str(index.name) for table in tables.values() for index in table.indexes}
+    expected = {("table", name) for name in tables} | {("index", name) for name in indexes}
+    found: set[tuple[str, str]] = set()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if str(name).startswith("sqlite_") or name == "alembic_version":
+            continue
+        found.add((kind, name))
+        if sql and kind == "table" and _FOREIGN.search(sql):
+            yield f"a rule in table {name}"
+    for kind, name in sorted(found - expected):
+        yield f"{kind} {name} is foreign"
+    for kind, name in sorted(expected - found):
+        yield f"{kind} {name} is missing"
+    for _, name in sorted(expected & found):
+        if name in tables and _columns(connection, name) != _expected_columns(name):
+            yield f"table {name} has other columns"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    rows = connection.execute(
+        'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (table,)
+    )
+    return rows.fetchall()
+
+
+def _expected_columns(table: str) -> list[tuple[Any, ...]]:
+    dialect = sqlite_dialect.dialect()
+    found = Table.metadata.tables[table]
+    keys = [column.name for column in found.primary_key.columns]
+    return [
+        (
+            column.name,
+            column.type.compile(dialect),
+            int(not column.nullable),
+            keys.index(column.name) + 1 if column.name in keys else 0,
+            0,
+        )
+        for column in found.columns
+    ]
+
+
+def _create(path: Path, scripts: Path) -> None:
+    """Make a store beside its name, then move it there, unless somebody was faster.
+
+    Raises:
+        NotAStore: There is no such folder.
+        StoreFailed: The disk does not take it.
+    """
+    if not path.absolute().parent.is_dir():
+        raise NotAStore(str(path), "the folder does not exist")
+    new = path.with_name(f".{path.name}.{token_hex(4)}.new")
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            _run_migrations(connection, scripts)
+        _synced(new)
+        _moved(new, path)
+        _synced(path.absolute().parent)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreFailed(f"{path} cannot be made: {error}") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _moved(new: Path, path: Path) -> None:
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # Some file systems have no second names.
+        if not path.exists():
+            new.rename(path)
+
+
+def _synced(path: Path) -> None:
+    """Make a file or a folder durable, where the system can."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# -- migrations of files ---------------------------------------------------------------------
+
+
+def _bring_up(path: Path, patience_s: float, scripts: Path) -> None:
+    """Bring an older store up to date, with a copy of it beside.
+
+    Raises:
+        MigrationFailed: It could not be done; the store is as it was.
+    """
+    head = revisions(scripts)[-1]
+    pending = _pending(path)
+    with closing(_connected(path, "rw", patience_s)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if _revision(connection, str(path)) == head:
+            connection.execute("ROLLBACK")
+            return
+        if pending.exists():
+            # A migration died here. SQLite undid its last transaction, the copy all of them.
+            connection.execute("ROLLBACK")
+            _restore(pending, connection)
+            connection.execute("BEGIN IMMEDIATE")
+        else:
+            _copy(path, pending, patience_s)
+        try:
+            _run_migrations(connection, scripts)
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            _restore(pending, connection)
+            kept = _keep(pending, path, head)
+            message = f"the store could not be brought to schema {head}, and is as before: {error}"
+            raise MigrationFailed(str(path), message, kept) from error
+    _tidy(path, head)
+
+
+def _pending(path: Path) -> Path:
+    return path.with_name(f"{path.name}.migrating")
+
+
+def _tidy(path: Path, head: str) -> None:
+    """Give the copy from before a migration its last name, once the migration is complete."""
+    pending = _pending(path)
+    if pending.exists():
+        with suppress(OSError):
+            _keep(pending, path, head)
+
+
+def _keep(pending: Path, path: Path, head: str) -> str:
+    number = 0
+    kept = path.with_name(f"{path.name}.before-{head}")
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.name}.before-{head}-{number}")
+    pending.rename(kept)
+    return str(kept)
+
+
+def _copy(path: Path, pending: Path, patience_s: float) -> None:
+    """Copy a store; under its name the copy is always complete."""
+    part = pending.with_name(f"{pending.name}.part")
+    part.unlink(missing_ok=True)
+    source = _connected(path, "rw", patience_s)
+    with closing(source), closing(sqlite3.connect(part)) as copy:
+        source.backup(copy)
+    _synced(part)
+    part.rename(pending)
+
+
+def _restore(copy: Path, connection: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(copy)) as source:
+        source.backup(connection)
+
+
+def _run_migrations(connection: sqlite3.Connection, scripts: Path) -> None:
+    """Run what is missing in one transaction: the one that is open, or a new one."""
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    def begin(opened: Connection) -> None:
+        if not connection.in_transaction:
+            opened.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "begin", begin)
+    with engine.begin() as opened:
+        migrate(opened, scripts)
+
+
+# -- servers ---------------------------------------------------------------------------------
+
+
+def _open_server(text: str, readonly: bool, scripts: Path) -> Database:
+    try:
+        engine = create_engine(text)
+    except (NoSuchModuleError, ImportError) as error:
+        raise NotAStore(text.partition("://")[0], f"no driver is installed: {error}") from None
+    place = engine.url.render_as_string(hide_password=True)
+    try:
+        _prepare(engine, place, readonly, scripts)
+        raw = engine.raw_connection()
+    except DBAPIError as error:
+        raise StoreFailed(f"{place} cannot be used now: {error.orig}") from error
+    driver: Any = raw.driver_connection
+    raw.detach()
+    driver.autocommit = True
+    dialect = Server(place, engine.dialect.loaded_dbapi.Error)
+    return Database(driver, dialect, place=place, readonly="this was asked for" if readonly else "")
+
+
+def _prepare(engine: Engine, place: str, readonly: bool, scripts: Path) -> None:
+    """Check a server's database, and bring it up to date in one transaction.
+
+    Raises:
+        StoreRefused: It is not ours, or newer than this version.
+    """
+    known = revisions(scripts)
+    with engine.begin() as connection:
+        # Only one process at a time looks whether there is something to do.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
+        tables = set(inspect(connection).get_table_names())
+        if tables and "alembic_version" not in tables:
+            raise ForeignStore(place, "this database belongs to another program")
+        revision = str(connection.exec_driver_sql(_REVISION).scalar()) if tables else ""
+        if revision and revision not in known:
+            if tables & set(Table.metadata.tables):
+                raise NewerStore(place, revision)
+            raise ForeignStore(place, "this database belongs to another program")
+        if revision == known[-1]:
+            return
+        if readonly:
+            raise NotAStore(place, f"no store of schema {known[-1]} is here")
+        try:
+            migrate(connection, scripts)
+        except Exception as error:
+            raise MigrationFailed(place, f"could not be brought up to date: {error}") from error

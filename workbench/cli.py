@@ -1,0 +1,212 @@
+"""The command line: parse and print. The work stands in functions that a test can call.
+
+Heavy imports stand inside the command that needs them.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench import cli_options as option
+from workbench.exits import Exit, guarded, stop
+
+if TYPE_CHECKING:
+    from workbench.batch import Summary
+    from workbench.wiring import Options
+
+app = typer.Typer(
+    name="workbench",
+    help="Break hard questions into trees of subquestions, record every step, look at it again.",
+    epilog="Example: workbench ask 'make 24 from 4 5 6 10'",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+tasks_app = typer.Typer(help="The tasks with exact truth.", no_args_is_help=False)
+app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
+
+DEBUG = "--debug"
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    debug = DEBUG in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+
+    def work() -> None:
+        option.check_arguments(arguments)
+        from workbench.cli_trace import trace_app
+
+        app.add_typer(trace_app, name="trace")
+        app(arguments, prog_name="workbench")
+
+    raise SystemExit(_exit_code(work, debug=debug))
+
+
+def _exit_code(work: Callable[[], None], *, debug: bool) -> int:
+    try:
+        return guarded(work, debug=debug)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.USAGE
+
+
+@app.command(epilog='Example: workbench ask "487 + 1956"')
+def ask(
+    question: Annotated[str, typer.Argument(help="The question; - reads standard input.")],
+    by: option.By = "expert",
+    policy: option.PolicyOption = "recurse",
+    task: option.TaskOption = "",
+    context: Annotated[
+        Path | None, typer.Option(help="A Markdown or text file that the question is about.")
+    ] = None,
+    fuel: option.Fuel = None,
+    samples: option.Samples = 1,
+    node_samples: option.NodeSamples = 1,
+    rule: option.Rule = "majority",
+    share: option.Share = "nothing",
+    reuse: option.ReuseOption = "none",
+    audit: option.Audit = 0.0,
+    depth: option.Depth = 64,
+    workspaces: option.Workspaces = 100_000,
+    max_calls: option.MaxCalls = None,
+    timeout: option.Timeout = None,
+    seed: option.Seed = 0,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    ascii_only: option.Ascii = False,
+    json: option.Json = False,
+) -> None:
+    """Answer one question: its tree drawn live, the answer on standard output."""
+    from workbench import ask as asking
+    from workbench.inputs import read_question
+    from workbench.wiring import Options
+
+    options = Options(
+        by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
+        audit, timeout, max_calls,
+    )  # fmt: skip
+    asked = asking.ask(read_question(question), options, context, store, ascii_only=ascii_only)
+    if json:
+        typer.echo(asking.as_json(asked))
+        return
+    asking.print_tree(asked, ascii_only=ascii_only)
+    asking.print_answer(asked)
+
+
+@app.command(epilog="Example: workbench amplify puzzles.jsonl --out answers.jsonl --reuse joins")
+def amplify(
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON Lines with a question, or a task's fields, each.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the results go; else stdout.")] = None,
+    run: Annotated[str, typer.Option(help="Name of the run; else one is made.")] = "",
+    resume: Annotated[
+        str, typer.Option(metavar="RUN", help="Go on with this run; `last` for the newest.")
+    ] = "",
+    by: option.By = "expert",
+    policy: option.PolicyOption = "recurse",
+    task: option.TaskOption = "",
+    fuel: option.Fuel = None,
+    samples: option.Samples = 1,
+    node_samples: option.NodeSamples = 1,
+    rule: option.Rule = "majority",
+    share: option.Share = "nothing",
+    reuse: option.ReuseOption = "none",
+    audit: option.Audit = 0.0,
+    depth: option.Depth = 64,
+    workspaces: option.Workspaces = 100_000,
+    max_calls: option.MaxCalls = None,
+    timeout: option.Timeout = None,
+    seed: option.Seed = 0,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Questions worked at once.")
+    ] = None,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output file.")] = False,
+    json: option.Json = False,
+) -> None:
+    """Work a file of questions as one run; kill it at any time and resume."""
+    from workbench import amplify_run
+    from workbench.wiring import Options
+
+    options = Options(
+        by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
+        audit, timeout, max_calls,
+    )  # fmt: skip
+    summary, stopped = amplify_run.amplify(
+        file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
+    )
+    _print_summary(summary, out, json=json)
+    if stopped:
+        stop("a cap stopped the run; what is there is kept", Exit.STOPPED)
+
+
+def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:
+    from workbench.amplify_run import described
+
+    if json and out is not None:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(summary).decode())
+    else:
+        typer.echo(described(summary), err=True)
+
+
+@app.command(epilog="Example: workbench demo --store demo.db")
+def demo(
+    store: Annotated[str, typer.Option(help="The store of the demo.")] = "",
+    puzzles: Annotated[int, typer.Option(min=1, max=1820, help="How many puzzles.")] = 60,
+    ascii_only: option.Ascii = False,
+) -> None:
+    """The main job in one go: a batch of puzzles, one tree, its replay, its verification."""
+    from workbench.demo import run_demo
+
+    run_demo(store, puzzles, ascii_only=ascii_only)
+
+
+@tasks_app.callback(invoke_without_command=True)
+def tasks(context: typer.Context, json: option.Json = False) -> None:
+    """List the tasks."""
+    if context.invoked_subcommand is not None:
+        return
+    from workbench.task_files import described
+
+    typer.echo(described(json=json))
+
+
+@tasks_app.command("make", epilog="Example: workbench tasks make game24 --out hands.jsonl")
+def tasks_make(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    out: Annotated[Path, typer.Option(help="Where the questions go.")],
+    count: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="How many; without it all or 100.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Size of the context or question.")] = None,
+    seed: option.Seed = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="game24: the hands without a solution too.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Write a task's questions as JSON Lines."""
+    from workbench.task_files import make
+
+    written = make(task, out, count=count, size=size, seed=seed, everything=everything, force=force)
+    typer.echo(f"{written} questions in {out}", err=True)
+
+
+@app.command(epilog="Example: workbench doctor --store workbench.db")
+def doctor(
+    store: Annotated[str, typer.Option(help="A store to look at too.")] = "",
+    json: option.Json = False,
+) -> None:
+    """Say what is wrong with this machine or a store."""
+    from workbench.doctor import described, examine
+
+    findings = examine(store)
+    typer.echo(described(findings, json=json))
+    if any(not finding.fine for finding in findings):
+        raise typer.Exit(Exit.STORAGE if store else Exit.BUG)

@@ -1,0 +1,122 @@
+"""The trace commands: parse and print."""
+
+from typing import Annotated
+
+import typer
+
+from workbench import cli_options as option
+from workbench.exits import Exit
+
+trace_app = typer.Typer(help="Look at what was recorded.", no_args_is_help=True)
+
+Trace = Annotated[str, typer.Argument(help="Id of a trace, or enough of its beginning.")]
+At = Annotated[
+    int | None, typer.Option(help="Number of the event to stop at; without it the last.")
+]
+Width = Annotated[int | None, typer.Option(help="Columns; without it the terminal's.")]
+Lines = Annotated[int, typer.Option(help="Lines to draw at most, 0 for all.")]
+
+
+@trace_app.command("list", epilog="Example: workbench trace list --store workbench.db")
+def list_traces(
+    run: Annotated[str, typer.Option(help="Only the sessions of this run.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """List the recorded sessions, the newest last."""
+    from workbench.trace_views import listed
+
+    typer.echo(listed(store, run=run, limit=limit, json=json))
+
+
+@trace_app.command(epilog="Example: workbench trace show t-1a2b --at 12")
+def show(
+    trace: Trace,
+    at: At = None,
+    width: Width = None,
+    lines: Lines = 200,
+    path: Annotated[str, typer.Option(help="Show one workspace whole, as it was seen.")] = "",
+    store: option.StoreOption = option.DEFAULT_STORE,
+    ascii_only: option.Ascii = False,
+    json: option.Json = False,
+) -> None:
+    """Draw a tree with its states, answers, answerers and costs."""
+    from workbench.trace_views import Look, shown_tree
+
+    look = Look(at, width, lines, ascii_only)
+    typer.echo(shown_tree(store, trace, look, path=path, json=json))
+
+
+@trace_app.command(epilog="Example: workbench trace replay t-1a2b --at 12 --json")
+def replay(
+    trace: Trace,
+    at: At = None,
+    width: Width = None,
+    lines: Lines = 200,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    ascii_only: option.Ascii = False,
+    json: option.Json = False,
+) -> None:
+    """Show what happened event by event; with --at, the tree at that event."""
+    from workbench.trace_views import Look, replayed
+
+    for text in replayed(store, trace, Look(at, width, lines, ascii_only), json=json):
+        typer.echo(text)
+
+
+@trace_app.command(epilog="Example: workbench trace verify")
+def verify(
+    traces: Annotated[list[str] | None, typer.Argument(help="Ids; none for all.")] = None,
+    anchor: Annotated[
+        str, typer.Option(help="The chain's head as it was noted elsewhere, for one trace.")
+    ] = "",
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """Derive every hash, digest and count again; exit 6 where one differs."""
+    from workbench.trace_views import verified
+
+    text, sound = verified(store, traces or [], anchor=anchor, json=json)
+    typer.echo(text)
+    if not sound:
+        raise typer.Exit(Exit.DIVERGED)
+
+
+@trace_app.command(epilog="Example: workbench trace redact t-1a2b --event 7 --reason 'a name'")
+def redact(
+    trace: Trace,
+    event: Annotated[int, typer.Option(min=0, help="Number of the event.")],
+    reason: Annotated[str, typer.Option(help="Kept with what is left of it.")] = "",
+    only_here: Annotated[
+        bool, typer.Option("--only-here", help="Leave the same text elsewhere alone.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """Take the content of an event away for good; its hash stays and the chain still verifies."""
+    from workbench.trace_views import redacted
+
+    if not yes:
+        typer.confirm(f"take the content of event {event} of {trace} away for good?", abort=True)
+    typer.echo(redacted(store, trace, event, reason=reason, everywhere=not only_here, json=json))
+
+
+@trace_app.command(epilog="Example: workbench trace gc --run old-run")
+def gc(
+    traces: Annotated[list[str] | None, typer.Argument(help="Ids of traces to remove.")] = None,
+    run: Annotated[str, typer.Option(help="Remove this run with all its sessions.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what other sessions took answers from.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """Remove sessions or a run, and give the space back."""
+    from workbench.trace_views import collected
+
+    if not yes:
+        typer.confirm("remove these for good?", abort=True)
+    typer.echo(collected(store, traces or [], run=run, force=force, json=json))

@@ -1,0 +1,121 @@
+"""Deliberating: sessions of a store handed to the engine's loop, and their ends recorded.
+
+Both `ask` and `amplify` go through here; from Python there is `amplify`, which returns the answer
+with its trace.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+
+from decomposition.loop import Loop
+from decomposition.ports import Authorship
+from decomposition.session import Session
+from decomposition.setting import Setting
+from traces.record import Ending, SessionRecord
+from traces.store import Store
+from workbench.account import CallLimit
+from workbench.clock import SystemClock
+from workbench.doings import counted
+from workbench.specs import Cast
+from workbench.wiring import Posed
+
+
+class Task(Struct):
+    """A session to work: its row, its question and who answers it."""
+
+    row: SessionRecord
+    posed: Posed
+    setting: Setting
+    cast: Cast
+
+
+class Outcome(Struct, frozen=True):
+    """What a session came to."""
+
+    row: SessionRecord
+    ending: Ending
+
+
+class Deliberation:
+    """Works sessions of one store in one loop.
+
+    Args:
+        store: Where the events go.
+        account: What may be spent.
+        on_progress: Called after every commit with the sessions that it touched.
+        keep: Keep settled workspaces in memory, for drawing them live.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        account: CallLimit,
+        *,
+        on_progress: Callable[[Sequence[Session]], None] | None = None,
+        on_end: Callable[[Outcome], None] | None = None,
+        keep: bool = False,
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._on_progress = on_progress
+        self._on_end = on_end
+        self._keep = keep
+        self._clock = SystemClock()
+        self._begun: dict[int, tuple[SessionRecord, int]] = {}
+
+    def run(self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool) -> None:
+        """Work all tasks, `at_once` sessions at a time.
+
+        Raises:
+            RunStopped: The store or an answerer cannot go on; what was committed stays.
+        """
+        loop = Loop(
+            self._store,
+            self._clock,
+            account=self._account,
+            memo=self._store if memo else None,
+            concurrency=concurrency,
+            on_commit=self._on_progress,
+            on_finish=self._finished,
+        )
+        asyncio.run(loop.run(self._sessions(tasks), at_once))
+
+    def _sessions(self, tasks: Iterator[Task]) -> Iterator[Session]:
+        for task in tasks:
+            yield self._session(task)
+
+    def _session(self, task: Task) -> Session:
+        row, setting = task.row, task.setting
+        now = self._clock.monotonic_us()
+        engine = Authorship("", "engine", self._clock.wall_us(), now)
+        joinable = self._store if setting.joins == "shared" else None
+        session = Session(row.number, setting, engine, joinable, keep=self._keep)
+        self._begun[row.number] = (row, now)
+        if row.count:
+            session.resume(self._store.entries(row.number))
+            session.counts = counted(self._store.records(row.number))
+        else:
+            session.begin(task.posed.message, task.posed.fuel, task.cast.samples, task.cast.rule)
+        return session
+
+    def _finished(self, session: Session) -> None:
+        row, began_us = self._begun.pop(session.number)
+        outlook, counts = session.outlook(), session.counts
+        ending = Ending(
+            status=outlook.status if outlook.status != "running" else "stopped",
+            answer=outlook.answer,
+            digest=outlook.digest,
+            workspaces=outlook.workspaces,
+            calls=counts.calls,
+            lookups=counts.lookups,
+            memo_hits=counts.memo_hits,
+            joins=outlook.joins,
+            tokens=counts.tokens,
+            cost_usd=counts.cost_usd,
+            seconds=row.seconds + (self._clock.monotonic_us() - began_us) / 1e6,
+        )
+        self._store.finish_session(row.number, ending)
+        if self._on_end is not None:
+            self._on_end(Outcome(row, ending))

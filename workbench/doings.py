@@ -1,0 +1,87 @@
+"""Doings: what happened in each workspace of a recorded session, beside its state."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from decomposition.events import Joined
+from decomposition.setting import Counts
+from traces.record import MEMO_OF, Record
+
+ENVIRONMENT = "environment:"
+"""How the identity of whoever answers primitive questions begins."""
+
+
+class Doings(Struct):
+    """What happened in one workspace."""
+
+    answerer: str = ""
+    turns: int = 0
+    duration_us: int = 0
+    cost_usd: float = 0.0
+    reused: bool = False
+    joined: str = ""
+    """Where the answer was taken from; empty for none."""
+
+
+class Turn(Struct, frozen=True):
+    """Consecutive events of one workspace that one answerer gave at once."""
+
+    path: str
+    records: tuple[Record, ...]
+
+    @property
+    def first(self) -> Record:
+        """Its first event."""
+        return self.records[0]
+
+
+def turns(records: Iterable[Record]) -> Iterator[Turn]:
+    """The turns of a session in order, without what the engine decided."""
+    current: list[Record] = []
+    for record in records:
+        if current and not _same(current[-1], record):
+            yield Turn(current[0].path, tuple(current))
+            current = []
+        if record.authorship.author != "engine":
+            current.append(record)
+    if current:
+        yield Turn(current[0].path, tuple(current))
+
+
+def _same(one: Record, other: Record) -> bool:
+    return (one.path, one.authorship) == (other.path, other.authorship)
+
+
+def doings(records: Iterable[Record]) -> dict[str, Doings]:
+    """What happened, by path."""
+    found: dict[str, Doings] = {}
+    kept = list(records)
+    for turn in turns(kept):
+        did = found.setdefault(turn.path, Doings())
+        authorship = turn.first.authorship
+        did.answerer = authorship.answerer
+        did.turns += 1
+        did.duration_us += authorship.duration_us
+        did.cost_usd += authorship.cost_usd or 0.0
+        did.reused = did.reused or authorship.author.startswith(MEMO_OF)
+    for record in kept:
+        if record.authorship.author == "engine" and isinstance(event := record.event, Joined):
+            found.setdefault(record.path, Doings()).joined = event.origin
+    return found
+
+
+def counted(records: Iterable[Record]) -> Counts:
+    """What a session has used, read off its events: what a resumed one starts from."""
+    counts = Counts()
+    for turn in turns(records):
+        authorship = turn.first.authorship
+        if authorship.author.startswith(MEMO_OF):
+            counts.memo_hits += 1
+        elif authorship.answerer.startswith(ENVIRONMENT):
+            counts.lookups += 1
+        else:
+            counts.calls += 1
+        counts.tokens += (authorship.tokens_in or 0) + (authorship.tokens_out or 0)
+        counts.cost_usd += authorship.cost_usd or 0.0
+    return counts

@@ -1,0 +1,83 @@
+"""The terminal: widths, live drawings and progress. Results go to stdout, all else to stderr."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from decomposition.session import Session
+from workbench.deliberate import Outcome
+from workbench.drawing import drawn
+
+REDRAW_S = 0.125
+REPORT_S = 5.0
+"""Without a terminal, one line of progress so often."""
+
+
+def width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    return max(20, shutil.get_terminal_size((80, 24)).columns)
+
+
+class LiveTree:
+    """Draws one session's tree while it grows, on a terminal; silent without one."""
+
+    def __init__(self, *, ascii_only: bool) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._ascii = ascii_only
+        self._last = 0.0
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def update(self, sessions: Sequence[Session]) -> None:
+        """Draw again, at most eight times a second."""
+        now = time.monotonic()
+        if self._live is None or now - self._last < REDRAW_S:
+            return
+        self._last = now
+        height = max(4, self._console.height - 2)
+        lines = drawn(sessions[0].tree, {}, self._console.width, ascii_only=self._ascii, most=2000)
+        self._live.update(Text("\n".join(lines[-height:])), refresh=True)
+
+    def close(self) -> None:
+        """Take the drawing away."""
+        if self._live is not None:
+            self._live.stop()
+
+
+class BatchProgress:
+    """Says how far a batch is: a changing line on a terminal, one every few seconds without."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total = total
+        self._done = done
+        self._workspaces = 0
+        self._started = self._last = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Count one finished line."""
+        self._done += 1
+        self._workspaces += outcome.ending.workspaces
+        now = time.monotonic()
+        if now - self._last >= (REDRAW_S if self._terminal else REPORT_S):
+            self._last = now
+            self._say(now)
+
+    def close(self) -> None:
+        """End the changing line."""
+        if self._terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def _say(self, now: float) -> None:
+        rate = self._workspaces / max(now - self._started, 1e-9)
+        text = f"{self._done}/{self._total} questions · {rate:,.0f} workspaces/s"
+        sys.stderr.write(f"\r\033[K{text}" if self._terminal else f"{text}\n")
+        sys.stderr.flush()
