@@ -21,7 +21,7 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):
     """Base of all events."""
 
 
-class Opened(Event):
+class Opened(Event, frozen=True, omit_defaults=True, gc=False):
     """The session began: its root question, as if nobody had asked it."""
 
     question: Message
@@ -31,7 +31,7 @@ class Opened(Event):
     share: Share = "nothing"
 
 
-class Asked(Event):
+class Asked(Event, frozen=True, omit_defaults=True, gc=False):
     """Subquestions were opened; numbering counts on over the workspace's life."""
 
     questions: tuple[str, ...]
@@ -47,20 +47,20 @@ class Asked(Event):
     """Fuel that the asker named for each sample; None for equal parts."""
 
 
-class Unlocked(Event):
+class Unlocked(Event, frozen=True, omit_defaults=True, gc=False):
     """The answerer waits for the content of these pointers."""
 
     pointers: tuple[str, ...]
     wait: Wait = "all"
 
 
-class Woken(Event):
+class Woken(Event, frozen=True, omit_defaults=True, gc=False):
     """The pointers that were there when an `Unlock(wait="any")` went on."""
 
     pointers: tuple[str, ...]
 
 
-class Noted(Event):
+class Noted(Event, frozen=True, omit_defaults=True, gc=False):
     """The note was replaced."""
 
     text: str
@@ -74,7 +74,7 @@ class Span(Struct, frozen=True):
     end: int
 
 
-class Replied(Event):
+class Replied(Event, frozen=True, omit_defaults=True, gc=False):
     """The workspace was answered and closed."""
 
     message: str
@@ -84,19 +84,19 @@ class Replied(Event):
     """Characters over the cap that were cut from the answer."""
 
 
-class Abstained(Event):
+class Abstained(Event, frozen=True, omit_defaults=True, gc=False):
     """The workspace was closed with "don't know"."""
 
     reason: str = ""
 
 
-class Refused(Event):
+class Refused(Event, frozen=True, omit_defaults=True, gc=False):
     """An action was illegal: it had no effect and cost one fuel."""
 
     reason: str
 
 
-class Failed(Event):
+class Failed(Event, frozen=True, omit_defaults=True, gc=False):
     """The workspace ended without an answer."""
 
     failure: Failure
@@ -104,7 +104,7 @@ class Failed(Event):
     """For the reader of the trace, never shown in a view: paths of a cycle, an error's text."""
 
 
-class Joined(Event):
+class Joined(Event, frozen=True, omit_defaults=True, gc=False):
     """The answer of a closed workspace was taken by reference; no workspace was opened."""
 
     origin: str
@@ -116,7 +116,7 @@ class Joined(Event):
     """Exactly one of the two is set: what the origin came to."""
 
 
-class Combined(Event):
+class Combined(Event, frozen=True, omit_defaults=True, gc=False):
     """The samples of the subquestion at this path were combined into its answer."""
 
     winner: int | None
@@ -130,14 +130,14 @@ class Combined(Event):
     """The samples shared their subtrees, so their errors may be the same."""
 
 
-class Sampled(Event):
+class Sampled(Event, frozen=True, omit_defaults=True, gc=False):
     """One more sample was drawn for the subquestion at this path (`ahead-k`, `verify`)."""
 
     verify: bool = False
     """The sample judges the answers before it instead of answering itself."""
 
 
-class Deferred(Event):
+class Deferred(Event, frozen=True, omit_defaults=True, gc=False):
     """A cascade's student was not sure enough; the overseer takes the workspace over."""
 
     draft: str
@@ -145,7 +145,7 @@ class Deferred(Event):
     confidence: float
 
 
-class Audited(Event):
+class Audited(Event, frozen=True, omit_defaults=True, gc=False):
     """An automated turn was asked again, and the answers were compared."""
 
     origin: str

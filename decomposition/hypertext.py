@@ -2,11 +2,12 @@
 
 The written form is what people and models type: `$a1` names visible content, `[ ... ]` makes
 a new nested message that its reader first sees as a locked pointer, and a backslash before
-`[`, `]`, `$` or a backslash takes the character literally. A bracket without its partner is text.
+`[`, `]`, `$` or a backslash takes the character literally, one after a name ends the name. A
+bracket without its partner is text.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Final
 from unicodedata import normalize
@@ -38,7 +39,8 @@ HASH_PREFIX: Final = "b2:"
 
 _NAME = r"\$(?:q|a[1-9][0-9]{0,8}|n)(?:\.[1-9][0-9]{0,8})*(?![A-Za-z0-9_])"
 POINTER_NAME: Final = re.compile(_NAME)
-_TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}|[\[\]]")
+_LENGTHENS = re.compile(r"[A-Za-z0-9_]|\.[0-9]|\\[A-Za-z0-9_.\\]")
+_TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}(?:\\(?=[A-Za-z0-9_.\\]))?|[\[\]]")
 _ESCAPED = re.compile(r"[\[\]]|\\(?=[\[\]$\\]|\Z)|\$(?=[qan])")
 _BACKSLASHED = re.compile(r"\\([\[\]$\\])")
 _SPECIAL = re.compile(r"[\[\]$\\]")
@@ -66,35 +68,51 @@ def parse(written: str, resolve: Callable[[str], Pointer]) -> Message:
     if not _SPECIAL.search(written):
         return Message((written,))
     partners = _partners(written)
-    stack: list[list[str | Pointer]] = [[]]
+    stack: list[_Parts] = [_Parts()]
     end = 0
     for token in _TOKEN.finditer(written):
         found = token.group()
         start, stop = token.span()
-        _extend(stack[-1], written[end:start])
+        stack[-1].add(written[end:start])
         end = stop
         if found[0] == "\\":
-            _extend(stack[-1], found[1])
+            stack[-1].add(found[1])
         elif found[0] == "$":
-            stack[-1].append(resolve(found))
+            stack[-1].point(resolve(found.removesuffix("\\")))
         elif start not in partners:
-            _extend(stack[-1], found)
+            stack[-1].add(found)
         elif found == "[":
-            stack.append([])
+            stack.append(_Parts())
         else:
-            nested = Message(tuple(stack.pop()))
-            stack[-1].append(Pointer(message=nested))
-    _extend(stack[-1], written[end:])
-    return Message(tuple(stack[0]))
+            inner = stack.pop().message()
+            stack[-1].point(Pointer(message=inner))
+    stack[-1].add(written[end:])
+    return stack[0].message()
 
 
-def _extend(parts: list[str | Pointer], text: str) -> None:
-    if not text:
-        return
-    if parts and isinstance(parts[-1], str):
-        parts[-1] += text
-    else:
-        parts.append(text)
+class _Parts:
+    """A message under construction; neighbouring pieces of text become one part."""
+
+    def __init__(self) -> None:
+        self._parts: list[str | Pointer] = []
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        if text:
+            self._texts.append(text)
+
+    def point(self, pointer: Pointer) -> None:
+        self._end_text()
+        self._parts.append(pointer)
+
+    def message(self) -> Message:
+        self._end_text()
+        return Message(tuple(self._parts))
+
+    def _end_text(self) -> None:
+        if self._texts:
+            self._parts.append("".join(self._texts))
+            self._texts = []
 
 
 def _partners(written: str) -> frozenset[int]:
@@ -131,6 +149,9 @@ def _backslashed(match: re.Match[str]) -> str:
 def write(message: Message, name: str) -> str:
     """The written form in which a reader sees a message: its pointers by name, their content not.
 
+    What a reader copies from it means what it saw: a backslash ends a name that the text after
+    it would lengthen.
+
     Args:
         message: What is shown.
         name: What the reader calls the message; its i-th pointer is then `NAME.i`.
@@ -141,55 +162,93 @@ def write(message: Message, name: str) -> str:
         return _ESCAPED.sub(_backslashed, first) if _SPECIAL.search(first) else first
     written: list[str] = []
     count = 0
-    for part in parts:
-        if isinstance(part, str):
-            written.append(escape(part))
-            continue
-        count += 1
-        written.append(f"{name}.{count}")
-        if part.title:
-            written.append(f" ({escape(part.title)})")
+    for part in _joined(message):
+        if isinstance(part, Pointer):
+            count += 1
+            written.append(f"{name}.{count}")
+        else:
+            written.append(_after_name(part) if count else escape(part))
     return "".join(written)
 
 
-def write_out(message: Message) -> str:
+def _after_name(text: str) -> str:
+    written = escape(text)
+    return "\\" + written if _LENGTHENS.match(written) else written
+
+
+def _joined(message: Message) -> Iterator[str | Pointer]:
+    """The parts, with neighbouring texts as one."""
+    texts: list[str] = []
+    for part in message.parts:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        if texts:
+            yield "".join(texts)
+            texts = []
+        yield part
+    if texts:
+        yield "".join(texts)
+
+
+def write_out(message: Message, nesting: int = MAX_NESTING) -> str:
     """The written form with nested content in brackets, as its author would type it.
 
     Raises:
-        IllegalAction: The message points to answers, which only names can do, or has a title.
+        IllegalAction: The message points to answers, which only names can do, has a title, or
+            nests deeper than `nesting`.
     """
+    if nesting < 0:
+        raise IllegalAction(f"brackets nest deeper than {MAX_NESTING}")
     written: list[str] = []
-    for part in message.parts:
+    for part in _joined(message):
         if isinstance(part, str):
             written.append(escape(part))
-        elif part.message is None or part.title:
+        elif part.message is None or part.title or part.answer:
             raise IllegalAction("a message may nest content, but names pointers as text")
         else:
-            written.append(f"[{write_out(part.message)}]")
+            written.append(f"[{write_out(part.message, nesting - 1)}]")
     return "".join(written)
 
 
 def content_hash(message: Message, of_answer: Callable[[str], str]) -> str:
     """The structural hash of a message, `b2:` and 64 hexadecimal digits.
 
+    Messages share content, so what is nested is hashed once however often and however deep it
+    stands.
+
     Args:
-        message: Nesting is bounded by `MAX_NESTING`, so recursion is too.
+        message: What is hashed.
         of_answer: Hash of the answer at an address, or the address itself while it is pending.
     """
+    done: dict[int, str] = {}
+    todo = [message]
+    while todo:
+        current = todo[-1]
+        ahead = [
+            part.message
+            for part in current.parts
+            if isinstance(part, Pointer) and part.message is not None
+            if id(part.message) not in done
+        ]
+        if ahead:
+            todo += ahead
+            continue
+        todo.pop()
+        if id(current) not in done:
+            done[id(current)] = _hash(current, done, of_answer)
+    return done[id(message)]
+
+
+def _hash(message: Message, done: Mapping[int, str], of_answer: Callable[[str], str]) -> str:
     state = blake2b(digest_size=HASH_BYTES)
-    for part in message.parts:
+    for part in _joined(message):
         if isinstance(part, str):
             state.update(b"s" + _framed(part))
-        else:
-            state.update(b"p" + _framed(part.title) + _framed(pointer_hash(part, of_answer)))
+            continue
+        inner = of_answer(part.answer) if part.message is None else done[id(part.message)]
+        state.update(b"p" + _framed(part.title) + _framed(inner))
     return HASH_PREFIX + state.hexdigest()
-
-
-def pointer_hash(pointer: Pointer, of_answer: Callable[[str], str]) -> str:
-    """The hash of what a pointer leads to, or the address of an answer that is pending."""
-    if pointer.message is not None:
-        return content_hash(pointer.message, of_answer)
-    return of_answer(pointer.answer)
 
 
 def failure_hash(failure: Failure) -> str:
@@ -203,23 +262,24 @@ def _framed(text: str) -> bytes:
     return len(raw).to_bytes(8, "big") + raw
 
 
-def nested(message: Message) -> Iterator[Message]:
-    """Every message that stands inside this one in brackets, at any depth."""
-    for part in message.parts:
-        if isinstance(part, Pointer) and part.message is not None:
-            yield part.message
-            yield from nested(part.message)
-
-
 def addresses(message: Message) -> Iterator[str]:
     """The subquestions whose answers this message points to, nested content included."""
-    for part in message.parts:
-        if isinstance(part, str):
+    if message.plain:
+        return
+    seen: set[int] = set()
+    todo = [message]
+    while todo:
+        current = todo.pop()
+        if id(current) in seen:
             continue
-        if part.answer:
-            yield part.answer
-        elif part.message is not None:
-            yield from addresses(part.message)
+        seen.add(id(current))
+        for part in current.parts:
+            if isinstance(part, str):
+                continue
+            if part.message is None:
+                yield part.answer
+            else:
+                todo.append(part.message)
 
 
 def folded(text: str) -> str:

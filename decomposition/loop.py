@@ -72,7 +72,7 @@ class Loop:
         on_finish: Called once for each session whose last event is committed.
     """
 
-    def __init__(  # noqa: PLR0913 - each argument is a port or a bound of the loop
+    def __init__(
         self,
         sink: EventSink,
         clock: Clock,
@@ -247,10 +247,10 @@ class Loop:
         limit = jobs[0].session.setting.timeout_s
         try:
             async with asyncio.timeout(limit):
-                givens = await self._asked(jobs)
+                givens: list[Given] = await self._asked(jobs)
         except TimeoutError:
             late: Given = Failure("timeout", "the answerer took longer than it may")
-            givens = [late] * len(jobs)
+            givens = [late for _ in jobs]
         return givens, self._clock.monotonic_us() - started
 
     async def _land(self, *, wait: bool) -> None:
@@ -278,14 +278,15 @@ class Loop:
         answerer = jobs[0].seat.answerer
         views = [job.view for job in jobs]
         pause_s = FIRST_PAUSE_S
-        for _ in range(RETRIES):
+        for left in reversed(range(RETRIES)):
             try:
                 return await self._tried(answerer, views)
             except TransientFault as fault:
-                last = fault
+                if not left:
+                    raise RunStopped(f"{answerer.identity} does not answer: {fault}") from fault
                 await self._clock.sleep(min(fault.retry_after_s or pause_s, LONGEST_PAUSE_S))
                 pause_s *= 2
-        raise RunStopped(f"{answerer.identity} does not answer: {last}") from last
+        raise EngineBug("the last try neither answered nor raised")
 
     async def _tried(self, answerer: Answerer, views: Sequence[View]) -> list[Given]:
         try:

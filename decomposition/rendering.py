@@ -12,7 +12,7 @@ from typing import Final
 
 from decomposition.fuel import band
 from decomposition.hypertext import write
-from decomposition.message import Failure
+from decomposition.message import Failure, Message
 from decomposition.view import KEY_BYTES, LOCKED, Seen, Sight, Symbols, View
 from decomposition.workspace import Shown, Workspace
 
@@ -29,7 +29,7 @@ def sight(
     symbolise: Callable[[View], Symbols | None] | None = None,
 ) -> Sight:
     """The sight of an answerer in a role; `instructions` is their version, empty for none."""
-    prefix = "\0".join((role, instructions, identity, "")).encode()
+    prefix = f"{role}\0{instructions}\0{identity}\0".encode()
     return Sight(prefix, sees_fuel, leaf, symbolise)
 
 
@@ -50,6 +50,8 @@ def view(workspace: Workspace, looking: Sight, through: tuple[Shown, ...] = ()) 
         shown = {name: seen for name, _, seen in (*through, *workspace.shown)}
         asked = _asked(workspace, shown)
         text += _more(asked, shown, workspace.note, workspace.refusal, fuel)
+    if not workspace.question.plain:
+        text += _titles(workspace, through)
     seen_by = looking.prefix + sample_key(workspace.sample_path) + text.encode()
     return View(
         text,
@@ -108,6 +110,20 @@ def _more(
     if fuel:
         lines.append(f"Fuel: {fuel}\n")
     return "".join(lines)
+
+
+def _titles(workspace: Workspace, through: tuple[Shown, ...]) -> str:
+    """Lines with the titles of what the visible messages point to."""
+    visible = [("$q", workspace.question)]
+    for name, content, _ in (*through, *workspace.shown):
+        if isinstance(content, Message):
+            visible.append((name, content))
+    return "".join(
+        f"Title of {name}.{place}: {_indented(pointer.title)}\n"
+        for name, message in visible
+        for place, pointer in enumerate(message.pointers(), 1)
+        if pointer.title
+    )
 
 
 def _content(content: str | Failure | None) -> str:

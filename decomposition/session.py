@@ -7,11 +7,11 @@ answerer before the loop has committed what is staged.
 from collections.abc import Sequence
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Final
+from typing import Final, cast
 
 from msgspec.structs import replace
 
-from decomposition.actions import Abstain, Ask, Given, Reply
+from decomposition.actions import Abstain, Ask, Given, Reply, Turn
 from decomposition.consensus import comparable, decide
 from decomposition.errors import EngineBug, IllegalAction
 from decomposition.events import (
@@ -361,7 +361,7 @@ class Session:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
             return False
         try:
-            for action in given:
+            for action in cast("Turn", given):
                 event: Event = (
                     self._ask(node, action)
                     if type(action) is Ask

@@ -98,7 +98,7 @@ class Setting(Struct, frozen=True):
             return self.environs.answerer if self.environs is not None else None
         if role in ("student", "cascade"):
             return self.student
-        return self.overseer[member] if len(self.overseer) > 1 else self.overseer[0]
+        return self.overseer[member % len(self.overseer)]
 
 
 class Counts(Struct):

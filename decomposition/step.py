@@ -126,7 +126,7 @@ def _check_ask(workspace: Workspace, ask: Ask, caps: Caps) -> None:
         raise IllegalAction(f"no subquestions below depth {caps.depth}; answer or abstain")
     if type(ask.samples) is not int or not 1 <= ask.samples <= MAX_SAMPLES:
         raise IllegalAction(f"samples must be a whole number from 1 to {MAX_SAMPLES}")
-    if not isinstance(ask.eager, bool):
+    if type(ask.eager) is not bool:
         raise IllegalAction("eager must be true or false")
     if not known_rule(ask.rule):
         raise IllegalAction(f"no rule of consensus is called {str(ask.rule)[:40]!r}")

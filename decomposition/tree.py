@@ -175,13 +175,13 @@ class Tree:
         self.settled: list[Node] = []
         """Settled since the loop looked last, if it collects them."""
         self.collect = False
-        self._handlers: dict[type[Event], Callable[[str, Event], None]] = {
-            Opened: self._opened,  # type: ignore[dict-item]
-            Asked: self._asked,  # type: ignore[dict-item]
-            Unlocked: self._unlocked,  # type: ignore[dict-item]
-            Woken: self._woken,  # type: ignore[dict-item]
-            Combined: self._combined,  # type: ignore[dict-item]
-            Sampled: self._sampled,  # type: ignore[dict-item]
+        self._handlers: dict[type[Event], Callable[[str, Any], None]] = {
+            Opened: self._opened,
+            Asked: self._asked,
+            Unlocked: self._unlocked,
+            Woken: self._woken,
+            Combined: self._combined,
+            Sampled: self._sampled,
             Replied: self._closed,
             Abstained: self._closed,
             Failed: self._closed,
@@ -301,6 +301,7 @@ class Tree:
         slot = self.slots[path]
         slot.verdict = event
         winner = None if event.winner is None else slot.results[event.winner]
+        slot.unspent += sum(slot.fuel[len(slot.results) :])
         self._arrive(slot, DISAGREED if winner is None else winner)
         self._settle(self._after(slot))
 

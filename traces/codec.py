@@ -4,17 +4,33 @@ A payload is JSON with the default values left out; which kind of event it is st
 it. Decoding is strict: what does not come back as it was written is an error.
 """
 
+from math import isfinite
 from typing import Final
 
-from msgspec import DecodeError, MsgspecError, json
+from msgspec import MsgspecError, json
 
-from decomposition.events import KINDS, Event
+from decomposition.events import KINDS, Combined, Deferred, Event, Replied
 from traces.errors import CorruptEvent, Unstorable
 
 KIND_OF: Final = {kind: number for number, kind in enumerate(KINDS)}
 """The number of an event's type."""
 
-_encoder = json.Encoder()
+to_json: Final = json.Encoder().encode
+"""For the hot path, which does what `encode` does without the call."""
+UNENCODABLE: Final = (
+    UnicodeEncodeError,
+    MsgspecError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+)
+SHARE_IN: Final[dict[type[Event], str]] = {
+    Replied: "confidence",
+    Deferred: "confidence",
+    Combined: "agreement",
+}
+"""Where an event holds a number that need not be whole."""
+
 _decoders = tuple(json.Decoder(kind) for kind in KINDS)
 _values = json.Decoder()
 
@@ -26,22 +42,23 @@ def encode(event: Event) -> bytes:
         Unstorable: It holds text that is not Unicode, or a number that is not finite.
     """
     try:
-        payload = _encoder.encode(event)
-    except (UnicodeEncodeError, MsgspecError, OverflowError, RecursionError) as error:
+        payload = to_json(event)
+    except UNENCODABLE as error:
         raise Unstorable(f"{type(event).__name__} cannot be stored: {error}") from error
-    # Numbers that are not finite become null, and so does nothing else by mistake.
-    if b"null" in payload:
-        _check_nulls(event, payload)
+    check_number(event)
     return payload
 
 
-def _check_nulls(event: Event, payload: bytes) -> None:
-    try:
-        same = _decoders[KIND_OF[type(event)]].decode(payload) == event
-    except DecodeError:
-        same = False
-    if not same:
-        raise Unstorable(f"{type(event).__name__} cannot be stored: a number is not finite")
+def check_number(event: Event) -> None:
+    """See that a share or a confidence is finite: as JSON it would become null.
+
+    Raises:
+        Unstorable: It is not.
+    """
+    name = SHARE_IN.get(type(event))
+    value = getattr(event, name) if name else None
+    if value is not None and not isfinite(value):
+        raise Unstorable(f"{type(event).__name__} cannot be stored: its {name} is {value}")
 
 
 def decode(kind: int, payload: bytes, number: int = 0) -> Event:
@@ -57,9 +74,7 @@ def decode(kind: int, payload: bytes, number: int = 0) -> Event:
         raise CorruptEvent(number, f"no kind of event has the number {kind}")
     try:
         event = _decoders[kind].decode(payload)
-        if _encoder.encode(event) == payload or _values.decode(payload) == _values.decode(
-            _encoder.encode(event)
-        ):
+        if to_json(event) == payload or _values.decode(payload) == _values.decode(to_json(event)):
             return event
     except (MsgspecError, UnicodeError, OverflowError, RecursionError) as error:
         raise CorruptEvent(number, str(error)[:200]) from error

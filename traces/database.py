@@ -6,11 +6,11 @@ serves all threads of a process, one after the other.
 """
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from traces.errors import (
     StoreBusy,
@@ -26,6 +26,7 @@ PATIENCE_S: Final = 30.0
 
 Row = tuple[Any, ...]
 Values = Sequence[object]
+Value = TypeVar("Value")
 
 _CHUNKS: Final = (64, 16, 4, 1)
 """Rows that one INSERT takes; one statement for many rows costs half of one for each."""
@@ -166,13 +167,28 @@ class Server:
 
 @cache
 def _insert(into: str, width: int, rows: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names from our code
+    row = f"({marks(width)})"
+    values = ", ".join([row] * rows)
+    names, _, clause = into.partition(" ON CONFLICT")
+    clause = " ON CONFLICT" + clause if clause else ""
+    return f"INSERT INTO {names} VALUES {values}{clause}"  # noqa: S608 - names from our code
 
 
 @cache
 def _with_percent(text: str) -> str:
     return text.replace("%", "%%").replace("?", "%s")
+
+
+def marks(count: int) -> str:
+    """Places for so many values in a statement."""
+    return ", ".join("?" * count)
+
+
+def in_groups(values: Sequence[Value], size: int) -> Iterator[list[Value]]:
+    """The values in lists of exactly this size, for one statement; the last one repeats."""
+    for start in range(0, len(values), size):
+        some = list(values[start : start + size])
+        yield some + some[-1:] * (size - len(some))
 
 
 class Writer:
@@ -203,7 +219,7 @@ class Writer:
         """Insert rows, given one after the other in one list.
 
         Args:
-            into: The table, with its columns in brackets.
+            into: The table, with its columns in brackets; `ON CONFLICT …` may follow.
             width: The number of columns.
         """
         if flat:

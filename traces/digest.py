@@ -9,6 +9,7 @@ rewrite the chain too, and only a head that was kept elsewhere shows that.
 Salts are not stored: they are drawn from the session's seed, until a redaction does.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from secrets import token_bytes
 from struct import Struct
@@ -18,19 +19,22 @@ from zlib import crc32
 from decomposition.ports import Authorship
 
 HASH_BYTES: Final = 32
+META_BYTES: Final = 16
 SALT_BYTES: Final = 16
 SEED_BYTES: Final = 32
 
-_SALTS = 64 // SALT_BYTES
+_SALTS = 4
 """Salts that one hash gives."""
 _GENESIS = b"workbench chain 1\0"
-_blank = blake2b(digest_size=HASH_BYTES)
+_blank = blake2b(digest_size=HASH_BYTES).copy
 _place = Struct(">IHI").pack
 _times = Struct(">qqqB").pack
+_pointer = Struct(">qq").pack
 _count = Struct(">q").pack
 _real = Struct(">d").pack
 _size = Struct(">I").pack
 _block = Struct(">Q").pack
+_four = Struct(f"{SALT_BYTES}s" * _SALTS).unpack
 _mark = Struct(">i").unpack_from
 
 
@@ -46,12 +50,11 @@ def genesis(trace: str) -> bytes:
 
 def salt(seed: bytes, number: int) -> bytes:
     """The salt of one event, from its session's seed."""
-    at = number % _SALTS * SALT_BYTES
-    return _salts(seed, number // _SALTS)[at : at + SALT_BYTES]
+    return _salts(seed, number // _SALTS)[number % _SALTS]
 
 
-def _salts(seed: bytes, block: int) -> bytes:
-    return blake2b(_block(block), key=seed).digest()
+def _salts(seed: bytes, block: int) -> tuple[bytes, ...]:
+    return _four(blake2b(seed + _block(block)).digest())
 
 
 def commitment(salt: bytes, payload: bytes) -> bytes:
@@ -61,11 +64,11 @@ def commitment(salt: bytes, payload: bytes) -> bytes:
 
 def mark(head: bytes) -> int:
     """The first four bytes of a link, which stand beside its event so that a break is located."""
-    return int(_mark(head)[0])
+    return _mark(head)[0]
 
 
 def meta(authorship: Authorship) -> bytes:
-    """Who gave a turn, when, and at what cost, as it enters the links of all its events."""
+    """The hash of who gave a turn, when, and at what cost: it enters the links of its events."""
     counts = (authorship.tokens_in, authorship.tokens_out)
     present = sum(1 << place for place, value in enumerate(counts) if value is not None)
     pieces = [
@@ -82,7 +85,7 @@ def meta(authorship: Authorship) -> bytes:
     ]
     if authorship.cost_usd is not None:
         pieces.append(_real(authorship.cost_usd))
-    return b"".join(pieces)
+    return blake2b(b"".join(pieces), digest_size=META_BYTES).digest()
 
 
 def _framed(text: str) -> bytes:
@@ -93,44 +96,57 @@ def _framed(text: str) -> bytes:
 class Chain:
     """The end of one session's chain: its head, its number of events, its seed."""
 
-    __slots__ = ("_block", "_drawn", "count", "head", "seed")
+    __slots__ = ("count", "head", "seed")
 
     def __init__(self, head: bytes, count: int, seed: bytes) -> None:
         self.head = head
         self.count = count
         self.seed = seed
-        self._block = -1
-        self._drawn = b""
 
     def copy(self) -> "Chain":
         """The same end, to try what may yet fail."""
         return Chain(self.head, self.count, self.seed)
 
-    def salt(self) -> bytes:
-        """The salt of the next event, where none is stored."""
-        number = self.count
-        block = number // _SALTS
-        if block != self._block:
-            self._block = block
-            self._drawn = _salts(self.seed, block)
-        at = number % _SALTS * SALT_BYTES
-        return self._drawn[at : at + SALT_BYTES]
+    def extend(self, events: Iterable[tuple[str, int, bytes, bytes]]) -> list[int]:
+        """Go on by events whose salts come from the seed; returns their marks.
 
-    def append(self, path: str, kind: int, payload: bytes, meta: bytes) -> int:
-        """Go on by one event whose salt comes from the seed; returns its mark."""
-        state = _blank.copy()
-        state.update(self.salt() + payload)
-        return self.link(path, kind, state.digest(), meta)
+        Args:
+            events: Path, kind, payload and `meta` of each.
+        """
+        blank, place, mark_of, seed = _blank, _place, _mark, self.seed
+        head, number = self.head, self.count
+        salts = _salts(seed, number // _SALTS)
+        marks: list[int] = []
+        for path, kind, payload, meta in events:
+            at = number % _SALTS
+            if not at:
+                salts = _salts(seed, number // _SALTS)
+            state = blank()
+            state.update(salts[at] + payload)
+            raw = path.encode()
+            before = head + place(number, kind, len(raw)) + raw + meta
+            link = blank()
+            link.update(before + state.digest())
+            head = link.digest()
+            marks.append(mark_of(head)[0])
+            number += 1
+        self.head, self.count = head, number
+        return marks
 
     def link(self, path: str, kind: int, commitment: bytes, meta: bytes) -> int:
         """Go on by one event that is known by its commitment; returns its mark."""
         raw = path.encode()
-        number = self.count
-        state = _blank.copy()
-        state.update(b"".join((self.head, _place(number, kind, len(raw)), raw, meta, commitment)))
-        self.head = head = state.digest()
-        self.count = number + 1
-        return int(_mark(head)[0])
+        before = self.head + _place(self.count, kind, len(raw)) + raw + meta
+        state = _blank()
+        state.update(before + commitment)
+        self.head = state.digest()
+        self.count += 1
+        return mark(self.head)
+
+
+def pointer_seal(key: bytes, session: int, number: int, digest: bytes = b"") -> int:
+    """`seal` for a row that leads from a key to an event, of which there are many."""
+    return crc32(key + _pointer(session, number) + digest)
 
 
 def seal(*fields: str | float | bytes | None) -> int:

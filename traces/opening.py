@@ -72,7 +72,7 @@ def open_database(
     """
     text = str(place)
     if "://" not in text:
-        return _open_file(Path(text), readonly, patience_s, scripts)
+        return _open_file(Path(text), readonly=readonly, patience_s=patience_s, scripts=scripts)
     try:
         url = make_url(text)
     except ArgumentError as error:
@@ -80,14 +80,16 @@ def open_database(
             text.partition("://")[0], f"not an address of a database: {error}"
         ) from None
     if url.get_backend_name() == "sqlite":
-        return _open_file(Path(url.database or ""), readonly, patience_s, scripts)
-    return _open_server(text, readonly, scripts)
+        return _open_file(
+            Path(url.database or ""), readonly=readonly, patience_s=patience_s, scripts=scripts
+        )
+    return _open_server(text, readonly=readonly, scripts=scripts)
 
 
 # -- files -----------------------------------------------------------------------------------
 
 
-def _open_file(path: Path, readonly: bool, patience_s: float, scripts: Path) -> Database:
+def _open_file(path: Path, *, readonly: bool, patience_s: float, scripts: Path) -> Database:
     place = str(path)
     if not path.exists():
         if readonly:
@@ -95,7 +97,7 @@ def _open_file(path: Path, readonly: bool, patience_s: float, scripts: Path) -> 
         _create(path, scripts)
     else:
         _check_header(path)
-    why = _why_readonly(path, readonly)
+    why = _why_readonly(path, readonly=readonly)
     dialect = Sqlite(place, patience_s)
     try:
         revision = _look(path, patience_s, scripts)
@@ -136,7 +138,7 @@ def _check_header(path: Path) -> None:
         raise ForeignStore(place, "this database belongs to another program")
 
 
-def _why_readonly(path: Path, readonly: bool) -> str:
+def _why_readonly(path: Path, *, readonly: bool) -> str:
     if readonly:
         return "this was asked for"
     if not os.access(path, os.W_OK):
@@ -371,14 +373,17 @@ def _run_migrations(connection: sqlite3.Connection, scripts: Path) -> None:
 # -- servers ---------------------------------------------------------------------------------
 
 
-def _open_server(text: str, readonly: bool, scripts: Path) -> Database:
+def _open_server(text: str, *, readonly: bool, scripts: Path) -> Database:
+    url = make_url(text)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(text)
+        engine = create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
         raise NotAStore(text.partition("://")[0], f"no driver is installed: {error}") from None
     place = engine.url.render_as_string(hide_password=True)
     try:
-        _prepare(engine, place, readonly, scripts)
+        _prepare(engine, place, readonly=readonly, scripts=scripts)
         raw = engine.raw_connection()
     except DBAPIError as error:
         raise StoreFailed(f"{place} cannot be used now: {error.orig}") from error
@@ -389,7 +394,7 @@ def _open_server(text: str, readonly: bool, scripts: Path) -> Database:
     return Database(driver, dialect, place=place, readonly="this was asked for" if readonly else "")
 
 
-def _prepare(engine: Engine, place: str, readonly: bool, scripts: Path) -> None:
+def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> None:
     """Check a server's database, and bring it up to date in one transaction.
 
     Raises:

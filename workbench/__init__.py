@@ -1,1 +1,1 @@
-"""The workbench: the command line that joins the other packages. The top layer; nobody imports it."""
+"""The workbench: the command line that joins the other packages. Nobody imports it."""

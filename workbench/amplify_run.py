@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-
 from traces.store import Store
+
 from workbench.batch import (
     Summary,
     accept,
@@ -49,7 +49,7 @@ def amplify(
     lines = read_lines(file) if file is not None else []
     with Store.open(store_at) as store:
         if resume:
-            run = store.run_named(_newest(store) if resume == "last" else resume)
+            run = store.register.find_run(resume)
             if run.status == "finished":
                 complain(f"{run.name} is already complete")
         else:
@@ -106,10 +106,3 @@ def _run_name(name: str) -> str:
             "a letter or digit and has no two dots in a row"
         )
     return name
-
-
-def _newest(store: Store) -> str:
-    runs = store.runs()
-    if not runs:
-        stop("this store holds no run yet", Exit.USAGE)
-    return runs[-1].name

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from traces.leases import hold
+from traces.store import Store, now_us
 
 from decomposition.session import Session
 from decomposition.tasks import task_named
 from traces.errors import NameTaken
-from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
-from traces.store import Store
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.exits import Exit, stop
@@ -77,7 +77,7 @@ def accept(store: Store, name: str, lines: Sequence[Line], options: Options) -> 
     ]
     config = msgspec.json.encode(options).decode()
     try:
-        return store.create_run(name, "amplify", config, new)
+        return store.register.create_run(name, "amplify", config, new, now_us=now_us())
     except NameTaken:
         stop(f"a run is called {name!r} already; resume it with --resume {name}", Exit.STORAGE)
 
@@ -102,18 +102,16 @@ def work(
     with hold(store, f"run:{run.name}"):
         deliberation = Deliberation(store, account, on_progress=on_progress, on_end=on_end)
         tasks = _tasks(store, run, options)
-        deliberation.run(
-            tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo"
-        )
-        store.finish_run(run.number)
+        deliberation.run(tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo")
+        store.register.change_run(run.number, "finished", now_us())
     return account.refused > 0
 
 
 def _tasks(store: Store, run: RunRecord, options: Options) -> Iterator[Task]:
     """The sessions that are not finished, in the order of their lines."""
     settings: dict[str, Any] = {}
-    lines = {line.idx: line for line in store.lines(run.number)}
-    for row in store.sessions_of(run.number):
+    lines = {line.idx: line for line in store.register.lines(run.number)}
+    for row in store.register.sessions(run.number):
         if row.status in FINISHED:
             continue
         record = json.loads(lines[row.idx].input)
@@ -122,15 +120,17 @@ def _tasks(store: Store, run: RunRecord, options: Options) -> Iterator[Task]:
             task = task_named(posed.task) if posed.task else None
             settings[posed.task] = setting_of(options, task)
         setting, cast = settings[posed.task]
-        yield Task(store.begin_session(row.number), posed, setting, cast)
+        if row.status == "waiting":
+            store.register.begin(row.number, now_us())
+        yield Task(row, posed, setting, cast)
 
 
 def results(store: Store, run: RunRecord) -> Iterator[tuple[Result, SessionRecord]]:
     """One result a line, in the order of the input."""
     options = msgspec.json.decode(run.config, type=Options)
-    lines = {line.idx: line for line in store.lines(run.number)}
-    labels = store.expected(run.number)
-    for row in store.sessions_of(run.number):
+    lines = {line.idx: line for line in store.register.lines(run.number)}
+    labels = store.register.expected(run.number)
+    for row in store.register.sessions(run.number):
         line = lines[row.idx]
         question: str = json.loads(line.input)["question"]
         finished = row.status in FINISHED

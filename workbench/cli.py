@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench import cli_options as option
+from workbench.cli_trace import trace_app
 from workbench.exits import Exit, guarded, stop
 
 if TYPE_CHECKING:
     from workbench.batch import Summary
-    from workbench.wiring import Options
 
 app = typer.Typer(
     name="workbench",
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(help="The tasks with exact truth.", no_args_is_help=False)
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
+app.add_typer(trace_app, name="trace")
 
 DEBUG = "--debug"
 
@@ -39,9 +40,6 @@ def main() -> None:
 
     def work() -> None:
         option.check_arguments(arguments)
-        from workbench.cli_trace import trace_app
-
-        app.add_typer(trace_app, name="trace")
         app(arguments, prog_name="workbench")
 
     raise SystemExit(_exit_code(work, debug=debug))

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
+from traces.store import Store
 
 from decomposition.loop import Loop
 from decomposition.ports import Authorship
 from decomposition.session import Session
 from decomposition.setting import Setting
 from traces.record import Ending, SessionRecord
-from traces.store import Store
 from workbench.account import CallLimit
 from workbench.clock import SystemClock
 from workbench.doings import counted
@@ -65,8 +65,22 @@ class Deliberation:
         self._clock = SystemClock()
         self._begun: dict[int, tuple[SessionRecord, int]] = {}
 
-    def run(self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool) -> None:
+    def run(
+        self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool = False
+    ) -> None:
+        """As `work`, for callers without a running loop of asyncio."""
+        asyncio.run(self.work(tasks, at_once=at_once, concurrency=concurrency, memo=memo))
+
+    async def work(
+        self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool = False
+    ) -> None:
         """Work all tasks, `at_once` sessions at a time.
+
+        Args:
+            tasks: Taken one by one as earlier ones end.
+            at_once: Sessions that share a turn of the loop.
+            concurrency: Calls under way at most, of answerers that wait.
+            memo: Use recorded turns.
 
         Raises:
             RunStopped: The store or an answerer cannot go on; what was committed stays.
@@ -80,7 +94,7 @@ class Deliberation:
             on_commit=self._on_progress,
             on_finish=self._finished,
         )
-        asyncio.run(loop.run(self._sessions(tasks), at_once))
+        await loop.run(self._sessions(tasks), at_once)
 
     def _sessions(self, tasks: Iterator[Task]) -> Iterator[Session]:
         for task in tasks:
@@ -116,6 +130,6 @@ class Deliberation:
             cost_usd=counts.cost_usd,
             seconds=row.seconds + (self._clock.monotonic_us() - began_us) / 1e6,
         )
-        self._store.finish_session(row.number, ending)
+        self._store.register.finish(row.number, ending)
         if self._on_end is not None:
             self._on_end(Outcome(row, ending))

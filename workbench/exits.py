@@ -27,7 +27,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class Complaint(Exception):  # noqa: N818 - what the user reads, not an error of ours
+class Complaint(Exception):
     """Something the user can mend: what, where, what to do next.
 
     Attributes:
@@ -53,15 +53,31 @@ def code_of(error: Exception) -> Exit | None:
     """The exit code of an error that a user can mend, None for a bug of ours."""
     if isinstance(error, Complaint):
         return error.code
-    stated = getattr(error, "exit_code", None)
-    if isinstance(stated, int):
-        return Exit(stated)
+    if type(error).__module__ == "traces.errors":
+        return _storage_code(error)
     if isinstance(error, BrokenPipeError):
         return Exit.DONE
     for kind, code in ENGINE_CODES:
         if isinstance(error, kind):
             return code
     return None
+
+
+def _storage_code(error: Exception) -> Exit:
+    """The exit code of an error of the record; its module is not loaded for nothing."""
+    from traces import errors as record
+
+    for kind, code in (
+        (record.NewerStore, Exit.BAD_DATA),
+        (record.CorruptEvent, Exit.DIVERGED),
+        (record.UnknownId, Exit.USAGE),
+        (record.AmbiguousId, Exit.USAGE),
+        (record.NotRedactable, Exit.USAGE),
+        (record.StillNeeded, Exit.USAGE),
+    ):
+        if isinstance(error, kind):
+            return code
+    return Exit.STORAGE
 
 
 def guarded(work: Callable[[], None], *, debug: bool) -> int:
@@ -72,7 +88,7 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
     except KeyboardInterrupt:
         complain("interrupted; everything acknowledged is kept")
         return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - nothing may reach a user as a traceback
+    except Exception as error:
         if debug:
             raise
         return _reported(error)

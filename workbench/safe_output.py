@@ -9,10 +9,10 @@ _PLAIN = re.compile(r"[\n\x20-\x7e]*")
 
 
 def shown(text: str) -> str:
-    """Text with every control, escape and direction character made visible.
+    r"""Text with every control, escape and direction character made visible.
 
     Newlines stay; a tab becomes a space; ESC is shown as `␛`, other C0 characters by their
-    picture, the rest as `\\u{...}`.
+    picture, the rest as `\u{...}`.
     """
     if _PLAIN.fullmatch(text):
         return text

@@ -65,9 +65,7 @@ def cast(spec: str, expert: Callable[[], Answerer], seed: int) -> Cast:
     if found:
         rule, inside = found.groups()
         if not known_rule(rule):
-            stop(
-                f"no rule of consensus is called {rule!r}: majority, plurality, unanimous, ahead-K, verify"
-            )
+            stop(f"no rule of consensus is called {rule!r}: majority, plurality, unanimous, …")
         members = [answerer(each, expert, seed) for each in _listed(inside)]
         return Cast(Ensemble(rule, members).members, len(members), rule)
     return Cast((answerer(spec, expert, seed),))
@@ -93,8 +91,9 @@ def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
         stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
     near = get_close_matches(head, ["expert", "vote", "faulty", *_DOUBLES], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    stop(
-        f"no answerer is called {spec[:80]!r}{hint}\nname one as expert, FILE.py:NAME, vote:K:SPEC or RULE[SPEC, SPEC]"
+    return stop(
+        f"no answerer is called {spec[:80]!r}{hint}\n"
+        "name one as expert, FILE.py:NAME, vote:K:SPEC or RULE[SPEC, SPEC]"
     )
 
 

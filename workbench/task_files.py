@@ -27,7 +27,9 @@ def described(*, json: bool) -> str:
             for task in TASKS.values()
         ]
         return json_text.dumps(rows, ensure_ascii=True)
-    lines = [f"{task.name:<12} {task.summary}\n{'':<12} e.g. {example(task)}" for task in TASKS.values()]
+    lines = [
+        f"{task.name:<12} {task.summary}\n{'':<12} e.g. {example(task)}" for task in TASKS.values()
+    ]
     return "\n".join(lines)
 
 
@@ -56,7 +58,11 @@ def make(
     if everything and task.name != "game24":
         stop("--all is for game24: the other tasks have no end of questions")
     check_output(out, force=force)
-    records = _hands(count, everything=everything) if name == "game24" else _drawn(task, count, size, seed)
+    records = (
+        _hands(count, everything=everything)
+        if name == "game24"
+        else _drawn(task, count, size, seed)
+    )
     written = 0
     with out.open("w", encoding="utf-8") as file:
         for record in records:

@@ -82,8 +82,15 @@ def check(options: Options) -> None:
         stop("--rule must be majority, plurality, plurality-T, unanimous, ahead-K or verify")
 
 
-def setting_of(options: Options, task: AnyTask | None) -> tuple[Setting, Cast]:
+def setting_of(
+    options: Options, task: AnyTask | None, own: Answerer | None = None
+) -> tuple[Setting, Cast]:
     """The setting of a run, and how its roots are sampled.
+
+    Args:
+        options: Checked here.
+        task: Whose expert and primitives act; None for a question that no task knows.
+        own: The overseer in place of the one that the options name.
 
     Raises:
         Complaint: The options do not fit together.
@@ -91,7 +98,7 @@ def setting_of(options: Options, task: AnyTask | None) -> tuple[Setting, Cast]:
     check(options)
     if options.policy in ("amplify", "cascade", "table"):
         stop(f"--policy {options.policy} needs a student, and students cannot act yet")
-    chosen = cast(options.by, _expert_of(task), options.seed)
+    chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed)
     environment = task.primitives() if task is not None else None
     setting = Setting(
         policy=Policy(options.policy),  # type: ignore[arg-type]

@@ -66,6 +66,25 @@ def load(spec: str) -> Answerer:
     return _answerer(vars(module)[name], identity, path)
 
 
+def of_value(value: object) -> Answerer:
+    """The answerer that a value of this process stands for, as `load` reads one from a file.
+
+    Its identity holds a digest of its source, or of its code where there is no source.
+
+    Raises:
+        BadAnswerer: It is no answerer, generator function or plain function.
+    """
+    if isinstance(value, Answerer):
+        return value
+    name = getattr(value, "__qualname__", value.__class__.__name__)
+    try:
+        source = inspect.getsource(cast("FunctionType", value)).encode()
+    except (OSError, TypeError):
+        source = getattr(getattr(value, "__code__", None), "co_code", b"")
+    identity = f"python:{name}@{sha256(source).hexdigest()[:16]}"
+    return _answerer(value, identity, Path("<python>"))
+
+
 def check_safe(path: Path) -> None:
     """Nothing, if only the owner of a file and of the folders above it can change what runs.
 

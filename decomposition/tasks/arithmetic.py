@@ -109,7 +109,7 @@ class Arithmetic(Task[Calculation]):
 
     def is_primitive(self, question: Calculation) -> bool:
         """Whether both numbers have one digit."""
-        return question.left <= 9 and question.right <= 9  # noqa: PLR2004 - the last digit
+        return question.left <= 9 and question.right <= 9
 
     def environment(self, question: Calculation, contents: Mapping[str, str], facts: Facts) -> str:
         """The entry of the table."""

@@ -59,7 +59,7 @@ class Permutation(Task[Walk]):
     has_facts = True
 
     def __init__(self, max_steps: int = MAX_STEPS) -> None:
-        if max_steps < 2:  # noqa: PLR2004 - one step is primitive
+        if max_steps < 2:
             raise BadTask(f"a permutation is asked about 2 steps or more, not {max_steps}")
         self.max_steps = max_steps
 

@@ -7,7 +7,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 
 from decomposition.actions import Given
 from decomposition.answerers.base import Answerer
@@ -39,11 +39,14 @@ from decomposition.view import View
 
 ENGINE = Authorship("", "engine", 0, 0)
 RECURSE = Policy("recurse")
-PLENTY = 100_000
+PLENTY = 10_000_000
 """Fuel that no test deliberation uses up."""
 
 ACTIONS = (Asked, Unlocked, Noted, Replied, Abstained, Refused, Deferred)
 """Events that cost one fuel each."""
+
+CLOSING = (Replied, Abstained, Failed, Joined)
+"""Events that end a workspace."""
 
 
 class FakeClock:
@@ -91,6 +94,15 @@ class MemoryStore:
     def authors(self, session: int = 1) -> list[Authorship]:
         """Who gave each event of a session."""
         return [authorship for _, _, authorship in self.sessions.get(session, [])]
+
+    def acts(self, session: int = 1) -> int:
+        """How many turns were taken: workspaces with an answerer's events, commit by commit."""
+        rows = self.sessions[session]
+        ends = [0, *self.commits]
+        return sum(
+            len({path for path, _, by in rows[first:last] if by.answerer})
+            for first, last in zip(ends, ends[1:], strict=False)
+        )
 
     async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:
         """Take all or nothing."""
@@ -194,6 +206,18 @@ class Shuffled(_Wrapped):
         for _ in range(self._random.randrange(9)):
             await asyncio.sleep(0)
         return await self._inner.act(views)
+
+
+class Raw(Answerer):
+    """Gives the same value for every view, whatever it is."""
+
+    def __init__(self, value: object) -> None:
+        self.identity = "raw"
+        self._value = value
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """The value, once for each view."""
+        return cast("Sequence[Given]", [self._value] * len(views))
 
 
 class Options(TypedDict, total=False):

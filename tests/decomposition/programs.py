@@ -31,6 +31,11 @@ def question(topic: str = "A", level: int = 2) -> str:
     return f"{topic} at level {level}"
 
 
+def enough(level: int) -> int:
+    """Fuel with which a program's tree below a question of this level is sure to finish."""
+    return 100 * 60**level
+
+
 class Program(Answerer):
     """Acts at random, equally for equal views.
 
@@ -39,16 +44,25 @@ class Program(Answerer):
         endless: Ask below level 0 too, and the own question again: ends by cycle or fuel only.
         errs: Do something illegal now and then.
         samples: Ask for several samples now and then.
+        rich: Name the fuel of each subquestion, enough for all that may be below it; else
+            leave it to equal parts, which soon run out.
     """
 
     def __init__(
-        self, seed: int, *, endless: bool = False, errs: bool = True, samples: bool = True
+        self,
+        seed: int,
+        *,
+        endless: bool = False,
+        errs: bool = True,
+        samples: bool = True,
+        rich: bool = True,
     ) -> None:
-        self.identity = f"program:{seed}:{endless:d}{errs:d}{samples:d}"
+        self.identity = f"program:{seed}:{endless:d}{errs:d}{samples:d}{rich:d}"
         self._seed = seed
         self._endless = endless
         self._errs = errs
         self._samples = samples
+        self._rich = rich
 
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """A turn for each view."""
@@ -89,10 +103,11 @@ class Program(Answerer):
                 text += f" and [a fact: {rng.choice(TOPICS)}]"
             questions.append(text)
         eager = rng.random() < 0.3
+        fuel = enough(below) if self._rich else None
         if not self._samples or rng.random() < 0.6:
-            return Ask(tuple(questions), eager=eager)
+            return Ask(tuple(questions), eager=eager, fuel=fuel)
         share = "children" if rng.random() < 0.3 else "nothing"
-        return Ask(tuple(questions), rng.randint(2, 4), rng.choice(RULES), share, eager)
+        return Ask(tuple(questions), rng.randint(2, 4), rng.choice(RULES), share, eager, fuel)
 
 
 def visible(view: View, asked: int = 0) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_reply_closes_and_costs_one() -> None:
 
 
 def test_an_abstention_closes_with_a_value() -> None:
-    """"Don't know" is an answer: it travels as a failure of kind `abstained`."""
+    """ "Don't know" is an answer: it travels as a failure of kind `abstained`."""
     event = step(OPEN, Abstain("too hard"))
     assert event == Abstained("too hard")
     assert advance(OPEN, event).outcome == Failure("abstained", "too hard")
@@ -220,7 +220,7 @@ ILLEGAL: dict[str, tuple[Action, str]] = {
     "fuel-none": (Ask(("x",), fuel=0), "fuel"),
     "fuel-negative": (Ask(("x",), fuel=-1), "fuel"),
     "fuel-float": (Ask(("x",), fuel=1.0), "fuel"),  # type: ignore[arg-type]
-    "fuel-true": (Ask(("x",), fuel=True), "fuel"),  # noqa: FBT003 - the case itself
+    "fuel-true": (Ask(("x",), fuel=True), "fuel"),
     "fuel-much": (Ask(("x", "y"), fuel=FUEL // 2), "more than is left"),
     "fuel-huge": (Ask(("x",), fuel=10**30), "more than is left"),
     "unlock-nothing": (Unlock(()), "pointer"),
@@ -308,7 +308,9 @@ def test_a_question_up_to_the_cap_is_asked(size: int) -> None:
     step(OPEN, Ask(("x" * size,)), SMALL)
 
 
-@pytest.mark.parametrize("question", ["x" * 101, "é" * 51, "x" * 100_000, "[" * 101, "\U0001f600" * 26])
+@pytest.mark.parametrize(
+    "question", ["x" * 101, "é" * 51, "x" * 100_000, "[" * 101, "\U0001f600" * 26]
+)
 def test_a_question_over_the_cap_is_refused(question: str) -> None:
     """Bytes count, not characters; nothing of a question is cut away."""
     with pytest.raises(IllegalAction, match="cap"):

@@ -1,0 +1,1 @@
+"""Benchmarks and simulations: what is measured, beside the peer or the limit, in one run."""

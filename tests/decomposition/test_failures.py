@@ -1,0 +1,319 @@
+"""Failures as values, and answerers that break without breaking anything else."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import pytest
+
+from decomposition.actions import Abstain, Ask, Given, Reply, Unlock
+from decomposition.answerers.base import Answerer
+from decomposition.answerers.scripted import Scripted
+from decomposition.caps import Caps
+from decomposition.errors import BadAnswerer, DecompositionError, EngineBug, IllegalAction
+from decomposition.events import Failed
+from decomposition.message import FAILURE_KINDS, Failure
+from decomposition.routing import Policy
+from decomposition.view import View
+from tests.decomposition.kit import (
+    Budget,
+    MemoryStore,
+    Shuffled,
+    Watching,
+    answer,
+    deliberate,
+    failures,
+    worked,
+)
+
+
+class Batch(Answerer):
+    """Acts on whole batches by a function that may do anything."""
+
+    def __init__(self, act: Callable[[Sequence[View]], object], *, instant: bool = True) -> None:
+        self.identity = "batch"
+        self.instant = instant
+        self._act = act
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """What the function gives or raises."""
+        return cast("Sequence[Given]", self._act(views))
+
+
+def asks(*questions: str) -> Given:
+    """The root's turn: asks and looks at every answer."""
+    return (Ask(questions), Unlock(tuple(f"$a{n}" for n in range(1, len(questions) + 1))))
+
+
+def told(view: View) -> str:
+    """What the root saw, failures by their kind."""
+    return " ".join(
+        each.kind if isinstance(each, Failure) else str(each) for each in view.shown.values()
+    )
+
+
+def root(view: View, *questions: str) -> Given | None:
+    """The turn of a root that asks and then tells what it saw; None below it."""
+    if view.question != "root":
+        return None
+    return (Reply(told(view)),) if view.shown else asks(*questions)
+
+
+# -- values ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
+def test_a_failure_travels_like_an_answer(kind: str) -> None:
+    """A subquestion that failed is locked like any other, and a value once unlocked."""
+
+    def script(view: View) -> Given:
+        return root(view, "a") or Failure(kind, "the reason")
+
+    actor = Watching(Scripted("failing", script))
+    session, entries = deliberate("root", actor)
+    assert answer(session) == kind
+    assert failures(entries) == {"0.1": kind}
+    assert actor.views[-1].shown == {"$a1": Failure(kind, "the reason")}
+    assert f"Answer $a1: ({kind}: the reason)\n" in actor.views[-1].text
+
+
+def test_a_failure_nobody_looks_at_harms_nobody() -> None:
+    """An eager subquestion that fails leaves its asker as it was."""
+
+    def script(view: View) -> Given:
+        if view.question == "root":
+            return (Ask(("a",), eager=True), Reply("x"))
+        return Failure("provider", "gone")
+
+    session, entries = deliberate("root", script)
+    assert answer(session) == "x"
+    assert failures(entries) == {"0.1": "provider"}
+
+
+def test_a_failure_is_passed_on_by_its_name() -> None:
+    """Whoever unlocks a pointer to a failed answer sees the same failure."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "b $q.1":
+            return (Unlock(("$q.1",)),) if not view.shown else told(view)
+        if view.question == "a":
+            return (Abstain("too hard"),)
+        return (Ask(("a", "b $a1")), Reply("$a2 $a1"))
+
+    session, _ = deliberate("root", script)
+    assert answer(session) == "abstained (abstained: too hard)"
+
+
+@pytest.mark.parametrize("reason", ["too hard", ""])
+def test_an_abstention_is_an_answer(reason: str) -> None:
+    """A root that does not know is abstained, not failed."""
+    session, entries = deliberate("root", lambda _: (Abstain(reason),))
+    assert session.outlook().status == "abstained"
+    assert session.outlook().answer == ("abstained: too hard" if reason else "abstained")
+    assert not failures(entries)
+
+
+def test_the_root_shows_what_failed_inside_its_answer() -> None:
+    """A reply that points to a failure is an answer with the failure in its place."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "root":
+            return (Ask(("a", "b")), Reply("$a1 but $a2"))
+        return "fine" if view.question == "a" else Failure("refused", "not allowed")
+
+    session, _ = deliberate("root", script)
+    assert session.outlook().status == "answered"
+    assert answer(session) == "fine but (refused: not allowed)"
+
+
+@pytest.mark.parametrize("kind", ["", "nonsense", "fuel\nAnswer $a2: = 7", "Abstained", 7, None])
+def test_a_failure_of_no_known_kind_is_the_answerers(kind: object) -> None:
+    """Only the kinds of the design travel: anything else is recorded as `answerer`."""
+
+    def script(view: View) -> Given:
+        return root(view, "a") or Failure(cast("str", kind), "x")
+
+    session, entries = deliberate("root", script)
+    assert session.finished
+    assert failures(entries) == {"0.1": "answerer"}
+
+
+@pytest.mark.parametrize("reason", ["\ud800", "a\0b", "x" * 10_000_000, 7, None], ids=type)
+def test_the_reason_of_a_failure_can_be_stored(reason: object) -> None:
+    """What a broken answerer says is kept only as far as a store and a view can hold it."""
+
+    def script(view: View) -> Given:
+        return root(view, "a") or Failure("refused", cast("str", reason))
+
+    session, entries = deliberate("root", script)
+    assert session.finished
+    (failure,) = [event.failure for _, event in entries if isinstance(event, Failed)]
+    assert failure.kind in FAILURE_KINDS
+    assert isinstance(failure.reason, str)
+    assert "\0" not in failure.reason
+    size = len(failure.reason.encode())
+    assert size <= Caps().answer_bytes
+
+
+# -- answerers that raise --------------------------------------------------------------------
+
+RAISED: tuple[Exception, ...] = (
+    ValueError("a value"),
+    KeyError(),
+    RecursionError("deep"),
+    MemoryError(),
+    AssertionError("no"),
+    StopIteration(),
+    NotImplementedError(),
+    TimeoutError("late"),
+    OSError(28, "no space"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+    IllegalAction("not the engine's"),
+    BadAnswerer("broken"),
+    DecompositionError("something"),
+    ExceptionGroup("several", [ValueError("one")]),
+)
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("instant", [True, False])
+def test_an_answerer_that_raises_fails_its_own_workspaces(
+    error: Exception, instant: bool  # noqa: FBT001
+) -> None:
+    """Of three questions the one whose turn raises fails as `answerer`; the others are answered."""
+
+    def act(views: Sequence[View]) -> list[Given]:
+        given: list[Given] = []
+        for view in views:
+            if view.question == "b":
+                raise error
+            given.append(root(view, "a", "b", "c") or (Reply(view.question.upper()),))
+        return given
+
+    session, entries = deliberate("root", Batch(act, instant=instant))
+    assert answer(session) == "A answerer C"
+    assert failures(entries) == {"0.2": "answerer"}
+
+
+def test_what_was_raised_stands_in_the_trace_and_in_no_view() -> None:
+    """The error's text is for the reader of the trace; the asker learns only that it broke."""
+
+    def act(views: Sequence[View]) -> list[Given]:
+        if any(view.question == "a" for view in views):
+            raise ValueError("secret at 0.1 of /somewhere")
+        return [root(view, "a") or (Reply("x"),) for view in views]
+
+    actor = Watching(Batch(act))
+    _, entries = deliberate("root", actor)
+    (failed,) = [event for _, event in entries if isinstance(event, Failed)]
+    assert "secret at 0.1 of /somewhere" in failed.detail
+    assert not any("secret" in view.text or "0.1" in view.text for view in actor.views)
+
+
+def test_a_batch_that_breaks_is_tried_view_by_view() -> None:
+    """An answerer that cannot take many views at once is asked for one at a time."""
+
+    def act(views: Sequence[View]) -> list[Given]:
+        if len(views) > 1:
+            raise ValueError("too many")
+        return [root(views[0], "a", "b", "c") or (Reply(views[0].question),)]
+
+    session, entries = deliberate("root", Batch(act))
+    assert answer(session) == "a b c"
+    assert not failures(entries)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda views: [(Reply("x"),)] * (len(views) - 1),
+        lambda views: [(Reply("x"),)] * (len(views) + 1),
+        lambda views: [],
+        lambda views: None,
+        lambda views: 7,
+        lambda views: {},
+        lambda views: (Reply("x"),) * 5,
+        lambda views: "xy",
+    ],
+)
+def test_the_wrong_number_of_turns_fails_the_batch(
+    give: Callable[[Sequence[View]], object],
+) -> None:
+    """Turns that cannot be told apart are nobody's: the batch fails, the session goes on."""
+
+    def act(views: Sequence[View]) -> object:
+        if views[0].question == "root":
+            return [root(views[0], "a", "b", "c")]
+        return give(views)
+
+    session, entries = deliberate("root", Batch(act))
+    assert session.finished
+    assert set(failures(entries).values()) <= {"answerer", "bad_output"}
+    assert set(failures(entries)) == {"0.1", "0.2", "0.3"}
+
+
+def test_one_broken_answerer_leaves_the_other_alone() -> None:
+    """A student that raises fails the subquestions that it was given, the overseer goes on."""
+
+    def act(views: Sequence[View]) -> object:
+        raise ValueError(len(views))
+
+    def overseer(view: View) -> Given:
+        return root(view, "a", "b") or (Reply("not asked"),)
+
+    session, entries = deliberate(
+        "root", overseer, student=Batch(act), policy=Policy("amplify"), joins="session"
+    )
+    assert answer(session) == "answerer answerer"
+    assert worked(entries) == {"0"}
+
+
+def test_a_bug_of_the_engine_is_never_caught() -> None:
+    """What the engine raises against itself comes out, even from inside an answerer."""
+
+    def act(views: Sequence[View]) -> object:
+        raise EngineBug(f"{len(views)} views")
+
+    with pytest.raises(EngineBug):
+        deliberate("root", Batch(act))
+
+
+# -- time and money --------------------------------------------------------------------------
+
+
+class Slow(Answerer):
+    """Never comes back from one question."""
+
+    instant = False
+    identity = "slow"
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """Hang on `b`, answer the rest."""
+        if views[0].question == "b":
+            await asyncio.Event().wait()
+        return [root(views[0], "a", "b", "c") or (Reply(views[0].question),)]
+
+
+def test_a_call_that_takes_too_long_fails_alone() -> None:
+    """The working time is limited for each workspace; its failure is `timeout`."""
+    session, entries = deliberate("root", Slow(), timeout_s=0.02)
+    assert answer(session) == "a timeout c"
+    assert failures(entries) == {"0.2": "timeout"}
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 3])
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_may_not_be_spent_fails_as_spend(calls: int, slow: bool) -> None:  # noqa: FBT001
+    """Never more calls are made than the account allows; the rest are failures, not waits."""
+
+    def script(view: View) -> Given:
+        return root(view, "a", "b") or (Reply(view.question),)
+
+    actor = Watching(Scripted("paid", script))
+    store = MemoryStore()
+    session, entries = deliberate(
+        "root", Shuffled(actor, 1) if slow else actor, account=Budget(calls), store=store
+    )
+    assert len(actor.views) == session.counts.calls == calls
+    assert set(failures(entries).values()) == {"spend"}
+    assert session.outlook().status == "failed"

@@ -1,0 +1,165 @@
+"""A batch: the rows of one commit, chained, before anything is written.
+
+Nothing here reads or writes the database, so all of this happens before the write lock.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from decomposition.events import Event
+from decomposition.ports import Authorship, Written
+from traces.codec import KIND_OF, SHARE_IN, UNENCODABLE, check_number, to_json
+from traces.digest import Chain, meta
+from traces.errors import Conflict, Unstorable
+from traces.record import AUTHORS, MEMO_OF
+from traces.tables import EVENT_BITS
+
+PLAIN: Final = (
+    "id",
+    "path",
+    "kind",
+    "payload",
+    "answerer",
+    "author",
+    "wall_us",
+    "monotonic_us",
+    "duration_us",
+    "mark",
+)
+"""Columns of an event that took no tokens and no money and is nobody else's."""
+RICH: Final = (*PLAIN, "tokens_in", "tokens_out", "cost_usd", "origin")
+
+AUTHOR_NUMBERS: Final = {name: number for number, name in enumerate(AUTHORS)}
+MEMO_AUTHOR: Final = 64
+"""Added to the number of an author whose turn a memo used again."""
+
+Appended = tuple[str, Event, Authorship]
+
+
+def author_number(author: str) -> int:
+    """The number of an author class.
+
+    Raises:
+        Unstorable: There is no such class.
+    """
+    plain = author.removeprefix(MEMO_OF)
+    number = AUTHOR_NUMBERS.get(plain)
+    if number is None:
+        raise Unstorable(f"no author class is called {author[:80]!r}")
+    return number if plain == author else number + MEMO_AUTHOR
+
+
+def author_of(number: int) -> str:
+    """The author class that a number stands for.
+
+    Raises:
+        KeyError: There is none.
+    """
+    plain = number % MEMO_AUTHOR
+    if not 0 <= number < 2 * MEMO_AUTHOR or plain >= len(AUTHORS):
+        raise KeyError(number)
+    return AUTHORS[plain] if number < MEMO_AUTHOR else MEMO_OF + AUTHORS[plain]
+
+
+class Batch:
+    """The rows of one commit.
+
+    Args:
+        answerer: Number of an identity in the store.
+    """
+
+    def __init__(self, answerer: Callable[[str], int]) -> None:
+        self.before: dict[int, Chain] = {}
+        """Where the chains ended, by session."""
+        self.after: dict[int, Chain] = {}
+        """Where they end now."""
+        self.stretches: list[tuple[bool, list[object]]] = []
+        """Event rows in their order, one value after the other; True for `RICH` ones."""
+        self.events = 0
+        self._answerer = answerer
+        self._stamps: dict[int, _Stamp] = {}
+
+    def add(self, written: Written, chain: Chain) -> None:
+        """Chain the events of one session.
+
+        Args:
+            chain: Where the session ends now; it is left as it is.
+
+        Raises:
+            Conflict: The events were made for another state of the session.
+            Unstorable: One of them cannot be stored.
+        """
+        session = written.session
+        chain = self.after.get(session) or chain
+        if chain.count != written.first:
+            raise Conflict(session, written.first, chain.count)
+        self.before.setdefault(session, chain)
+        self.after[session] = end = chain.copy()
+        try:
+            self._rows(session << EVENT_BITS, written.entries, end)
+        except UNENCODABLE as error:
+            raise Unstorable(f"an event of session {session} cannot be stored: {error}") from error
+        self.events += len(written.entries)
+
+    def _rows(self, base: int, entries: Sequence[Appended], chain: Chain) -> None:
+        number = base + chain.count
+        events: list[tuple[str, int, bytes, bytes]] = []
+        stamps: list[_Stamp] = []
+        last: Authorship | None = None
+        stamp = _NOBODY
+        for path, event, authorship in entries:
+            if authorship is not last:
+                last = authorship
+                stamp = self._stamps.get(id(authorship)) or self._stamp(authorship)
+            kind = type(event)
+            if kind in SHARE_IN:
+                check_number(event)
+            events.append((path, KIND_OF[kind], to_json(event), stamp.meta))
+            stamps.append(stamp)
+        flat: list[object] = []
+        rich: bool | None = None
+        marks = chain.extend(events)
+        for (path, kind, payload, _), stamp, mark in zip(events, stamps, marks, strict=True):
+            if stamp.rich is not rich:
+                rich = stamp.rich
+                flat = self._stretch(rich=rich)
+            flat += (number, path, kind, bytearray(payload), *stamp.columns, mark)
+            if rich:
+                flat += stamp.extra
+            number += 1
+
+    def _stamp(self, authorship: Authorship) -> "_Stamp":
+        stamp = self._stamps[id(authorship)] = _Stamp(authorship, self._answerer)
+        return stamp
+
+    def _stretch(self, *, rich: bool) -> list[object]:
+        if not self.stretches or self.stretches[-1][0] != rich:
+            self.stretches.append((rich, []))
+        return self.stretches[-1][1]
+
+
+class _Stamp:
+    """An authorship as its events hold it: worked out once, used for all of them."""
+
+    __slots__ = ("_kept", "columns", "extra", "meta", "rich")
+
+    def __init__(self, authorship: Authorship, answerer: Callable[[str], int]) -> None:
+        self._kept = authorship
+        """Held, so that no other object gets its identity."""
+        try:
+            self.meta = meta(authorship)
+        except (ValueError, OverflowError) as error:
+            raise Unstorable(f"an authorship cannot be stored: {error}") from error
+        self.columns = (
+            answerer(authorship.answerer) if authorship.answerer else 0,
+            author_number(authorship.author),
+            authorship.wall_us,
+            authorship.monotonic_us,
+            authorship.duration_us,
+        )
+        origin = authorship.origin or None
+        self.extra = (authorship.tokens_in, authorship.tokens_out, authorship.cost_usd, origin)
+        self.rich = self.extra != (None, None, None, None)
+
+
+_NOBODY: Final = _Stamp(Authorship("", "engine", 0, 0), lambda _: 0)

@@ -1,0 +1,229 @@
+"""The index of what can be used again: from a view's or a question's key to an event.
+
+It is derived from events. New rows wait in a window; a crash loses them, and each session's
+row says up to which event its rows are in the database, so that the rest can be derived again.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from decomposition.ports import Reusable
+from traces.bloom import Bloom
+from traces.database import Database, Writer, in_groups, marks
+from traces.digest import pointer_seal
+from traces.window import WINDOW_ROWS, Window
+
+Place = tuple[int, int]
+"""A session and the number of one of its events."""
+_Row = tuple[int, int, bytes]
+"""Session, number, digest; the digest is empty for a turn."""
+
+_TURN: Final = "memo (key, session, number, seal) ON CONFLICT DO NOTHING"
+_ANSWER: Final = "joinable (key, session, number, digest, seal) ON CONFLICT DO NOTHING"
+_BEGIN: Final = "UPDATE session SET reusable = 0 WHERE id = ? AND reusable IS NULL"
+_REACHED: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable < ?"
+_BEHIND: Final = "SELECT id, reusable FROM session WHERE reusable < count ORDER BY id"
+_SCAN: Final = 10_000
+_KEYS: Final = {
+    "memo": "SELECT DISTINCT key FROM memo WHERE key > ? ORDER BY key LIMIT ?",
+    "joinable": "SELECT key FROM joinable WHERE key > ? ORDER BY key LIMIT ?",
+}
+_AT_ONCE: Final = 64
+"""Keys that one query looks up."""
+
+
+class ReuseIndex:
+    """Recorded turns by view key, and closed workspaces by question key.
+
+    Another process sees rows of this one once they have left the window.
+
+    Args:
+        window_rows: Rows that are kept in memory.
+    """
+
+    def __init__(self, database: Database, window_rows: int = WINDOW_ROWS) -> None:
+        self._database = database
+        self._window: Window[_Row] = Window(window_rows)
+        self._bloom: Bloom | None = None
+        self._reached: dict[int, int] = {}
+        """Events of the sessions whose rows are, or were lately, in the window."""
+        self._round: dict[int, int] = {}
+        """The same when the window's current round began: complete when it ends."""
+
+    # -- taking in ---------------------------------------------------------------------------
+
+    def write(self, writer: Writer, reusable: Reusable) -> None:
+        """Write what belongs to a commit that makes these reusable, inside its transaction."""
+        fresh = {row[1] for row in (*reusable.memo, *reusable.joins)} - self._reached.keys()
+        writer.many(_BEGIN, [(session,) for session in sorted(fresh)])
+        due = self._window.due()
+        if due:
+            self._insert(writer, due)
+            if self._window.ends_round:
+                self._mark(writer, self._round)
+
+    def remember(self, reusable: Reusable, counts: Iterable[Place], *, spilled: bool) -> None:
+        """Take in what a commit made reusable, once it is durable.
+
+        Args:
+            counts: The sessions of the commit, with the number of their events.
+            spilled: Whether `write` gave rows of the window to the database.
+        """
+        if spilled:
+            self._forget_written()
+        for key, session, number in reusable.memo:
+            self._window.add(key, (session, number, b""))
+            self._reached[session] = number
+        for key, session, number, digest in reusable.joins:
+            self._window.add(key, (session, number, digest))
+            self._reached[session] = number
+        if self._reached:
+            for session, count in counts:
+                if session in self._reached:
+                    self._reached[session] = count
+
+    @property
+    def spills(self) -> bool:
+        """Whether the next `write` gives rows to the database."""
+        return self._window.full
+
+    def _forget_written(self) -> None:
+        if self._bloom is not None:
+            self._bloom.add(key for key, _ in self._window.due())
+        ends = self._window.ends_round
+        self._window.written()
+        if ends:
+            done = self._round
+            now = self._reached
+            self._reached = {each: now[each] for each in now if done.get(each) != now[each]}
+            self._round = dict(self._reached)
+
+    def flush(self) -> None:
+        """Give all rows of the window to the database.
+
+        Raises:
+            StoreStopped: The store does not take them.
+        """
+        rows = self._window.all()
+        if rows or self._reached:
+            with self._database.writing() as writer:
+                self._insert(writer, rows)
+                self._mark(writer, self._reached)
+        if self._bloom is not None:
+            self._bloom.add(key for key, _ in rows)
+        self._window.clear()
+        self._reached, self._round = {}, {}
+
+    def put(self, session: int, until: int, reusable: Reusable) -> None:
+        """Take in rows that were derived again from the events of a session before `until`.
+
+        Raises:
+            StoreStopped: The store does not take them.
+        """
+        rows = [(key, (session, number, b"")) for key, session, number in reusable.memo]
+        rows += [(key, (session, number, d)) for key, session, number, d in reusable.joins]
+        rows.sort()
+        with self._database.writing() as writer:
+            writer.many(_BEGIN, [(session,)])
+            self._insert(writer, rows)
+            self._mark(writer, {session: until})
+        if self._bloom is not None:
+            self._bloom.add(key for key, _ in rows)
+
+    def _insert(self, writer: Writer, rows: Sequence[tuple[bytes, _Row]]) -> None:
+        turns: list[object] = []
+        answers: list[object] = []
+        for key, (session, number, digest) in rows:
+            seal = pointer_seal(key, session, number, digest)
+            if digest:
+                answers += (bytearray(key), session, number, bytearray(digest), seal)
+            else:
+                turns += (bytearray(key), session, number, seal)
+        writer.insert(_TURN, 4, turns)
+        writer.insert(_ANSWER, 5, answers)
+
+    def _mark(self, writer: Writer, reached: dict[int, int]) -> None:
+        writer.many(_REACHED, [(count, each, count) for each, count in sorted(reached.items())])
+
+    # -- giving out --------------------------------------------------------------------------
+
+    def turns(self, keys: Sequence[bytes]) -> list[list[Place]]:
+        """For each key where its turns begin, in the order of sessions and events."""
+        stored = self._stored_turns({key for key in keys if key in self._known})
+        found: list[list[Place]] = []
+        for key in keys:
+            places = [row[:2] for row in self._window.get(key) if not row[2]]
+            if key in stored:
+                places = sorted({*places, *stored[key]})
+            found.append(places)
+        return found
+
+    def answer(self, key: bytes) -> tuple[int, int, bytes] | None:
+        """Session, number of the closing event and digest of the first answer under a key."""
+        for row in self._window.get(key):
+            if row[2]:
+                return row
+        if key not in self._known:
+            return None
+        sql = "SELECT session, number, digest, seal FROM joinable WHERE key = ?"
+        for session, number, digest, seal in self._database.rows(sql, (key,)):
+            if seal == pointer_seal(key, session, number, digest):
+                return session, number, digest
+        return None
+
+    def _stored_turns(self, keys: set[bytes]) -> dict[bytes, list[Place]]:
+        found: dict[bytes, list[Place]] = {}
+        for some in in_groups(sorted(keys), _AT_ONCE):
+            for key, session, number, seal in self._database.rows(_LOOK_UP, some):
+                if seal == pointer_seal(key, session, number):
+                    found.setdefault(key, []).append((session, number))
+        return found
+
+    @property
+    def _known(self) -> Bloom:
+        """The keys that the database may hold; read from it when somebody first asks."""
+        if self._bloom is None:
+            self._bloom = Bloom()
+            for sql in _KEYS.values():
+                last = b""
+                while True:
+                    keys = [row[0] for row in self._database.rows(sql, (last, _SCAN))]
+                    self._bloom.add(keys)
+                    if len(keys) < _SCAN:
+                        break
+                    last = keys[-1]
+        return self._bloom
+
+    # -- keeping true ------------------------------------------------------------------------
+
+    def behind(self) -> list[Place]:
+        """Sessions of which the index lacks events, with the number of events that it has.
+
+        Sessions whose rows are in this process's window do not count.
+        """
+        rows = self._database.rows(_BEHIND)
+        return [(each, number) for each, number in rows if each not in self._reached]
+
+    def forget(self, writer: Writer, sessions: Iterable[int]) -> tuple[int, int]:
+        """Remove all rows that lead to these sessions; returns how many turns and answers.
+
+        What is in the window of another process is not reached: its readers check the event.
+        """
+        gone = set(sessions)
+        self._window.keep(lambda row: row[0] not in gone)
+        for session in gone:
+            self._reached.pop(session, None)
+            self._round.pop(session, None)
+        turns = answers = 0
+        for some in in_groups(sorted(gone), _AT_ONCE):
+            turns += writer.run(_DROP_TURNS, some)
+            answers += writer.run(_DROP_ANSWERS, some)
+        return turns, answers
+
+
+_LOOK_UP: Final = (
+    f"SELECT key, session, number, seal FROM memo WHERE key IN ({marks(_AT_ONCE)}) "  # noqa: S608
+    "ORDER BY session, number"
+)
+_DROP_TURNS: Final = f"DELETE FROM memo WHERE session IN ({marks(_AT_ONCE)})"  # noqa: S608
+_DROP_ANSWERS: Final = f"DELETE FROM joinable WHERE session IN ({marks(_AT_ONCE)})"  # noqa: S608

@@ -1,0 +1,399 @@
+"""The store: where events become durable, and where they are found again.
+
+A commit is one transaction: the events, the ends of their sessions' chains, what is known of
+the sessions, and the index of what can be used again. Everything about a commit that can be
+worked out before it is, so that the write lock is held for as short as possible.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic, time_ns
+from typing import Final, Self
+
+from decomposition.advance import advance
+from decomposition.errors import IllegalAction
+from decomposition.events import (
+    Abstained,
+    Deferred,
+    Entry,
+    Event,
+    Failed,
+    Joined,
+    Refused,
+    Replied,
+    Unlocked,
+)
+from decomposition.message import Failure, Message, Outcome
+from decomposition.ports import Closed, MemoTurn, Reusable, Written
+from decomposition.workspace import Workspace
+from traces.batch import PLAIN, RICH, Batch, author_of
+from traces.codec import decode
+from traces.database import PATIENCE_S, Database, Row, Writer, in_groups, marks
+from traces.digest import Chain
+from traces.errors import Conflict, CorruptEvent, StoreBusy
+from traces.opening import open_database
+from traces.reading import Reader
+from traces.record import Record
+from traces.register import Register
+from traces.reuse import Place, ReuseIndex
+from traces.tables import EVENT_BITS
+from traces.window import WINDOW_ROWS
+
+NOTHING_REUSABLE: Final = Reusable()
+
+_INTO: Final = {
+    False: (f"event ({', '.join(PLAIN)})", len(PLAIN)),
+    True: (f"event ({', '.join(RICH)})", len(RICH)),
+}
+_ADVANCE: Final = (
+    "UPDATE session SET head = ?, count = ? "
+    "WHERE id = ? AND count = ? AND head = ? AND salt_seed = ?"
+)
+_AT_ONCE: Final = 64
+_ENDS: Final = f"SELECT id, head, count, salt_seed FROM session WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608
+_CHAINS_KEPT: Final = 8_192
+_TURNS_KEPT: Final = 8_192
+_TURN: Final = (
+    "SELECT id, path, kind, payload, author, answerer, wall_us, monotonic_us, duration_us "
+    "FROM event WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+)
+_TURN_PAGE: Final = 16
+_LAST_OF_TURN: Final = frozenset({Unlocked, Replied, Abstained, Refused, Failed, Deferred})
+_FIRST_PAUSE_S: Final = 0.005
+_LONGEST_PAUSE_S: Final = 0.1
+
+
+class Store:
+    """An open store. It implements the ports that the engine writes to and reads from.
+
+    Args:
+        window_rows: Rows of the reuse index that are kept in memory.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        patience_s: float = PATIENCE_S,
+        window_rows: int = WINDOW_ROWS,
+    ) -> None:
+        self.database = database
+        self.register = Register(database)
+        self.reader = Reader(database)
+        self.reuse = ReuseIndex(database, window_rows)
+        self._patience_s = patience_s
+        self._chains: dict[int, Chain] = {}
+        self._answerers: dict[str, int] = {}
+        self._traces: dict[int, str] = {}
+        self._turns: dict[Place, MemoTurn | None] = {}
+
+    @classmethod
+    def open(
+        cls,
+        place: str | Path,
+        *,
+        readonly: bool = False,
+        patience_s: float = PATIENCE_S,
+        window_rows: int = WINDOW_ROWS,
+    ) -> Self:
+        """The store at a path or an address; a new one where nothing is.
+
+        Args:
+            patience_s: How long to wait for another process that writes.
+
+        Raises:
+            StoreRefused: The place holds no store, or one that this version cannot take.
+            StoreStopped: The store cannot be used now.
+        """
+        database = open_database(place, readonly=readonly, patience_s=patience_s)
+        return cls(database, patience_s=patience_s, window_rows=window_rows)
+
+    @property
+    def readonly(self) -> str:
+        """Why nothing can be written; empty if it can."""
+        return self.database.readonly
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what waits for a commit, and give the connection up.
+
+        Raises:
+            StoreStopped: Something could not be written. Events are never among it.
+        """
+        try:
+            if not self.readonly:
+                self.flush()
+                self.reuse.flush()
+        finally:
+            self.database.close()
+
+    def flush(self) -> None:
+        """Write what is known of sessions and waits for a commit.
+
+        Raises:
+            StoreStopped: The store does not take it.
+        """
+        self.register.flush()
+
+    # -- appending ---------------------------------------------------------------------------
+
+    async def commit(
+        self, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE
+    ) -> None:
+        """Append in one transaction; when this returns, the events survive a power cut.
+
+        Raises:
+            Conflict: Somebody else appended to one of the sessions.
+            Unstorable: An event cannot be stored.
+            StoreStopped: The store did not take them (locked too long, full, gone).
+        """
+        batch = self._batch(written)
+        if not self.database.on_sqlite:
+            await asyncio.to_thread(self._append, batch, reusable)
+            return
+        deadline = monotonic() + self._patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                self._append(batch, reusable, wait=False)
+            except StoreBusy:
+                # Other tasks of this process go on while another process writes.
+                if monotonic() > deadline:
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                return
+
+    def commit_now(self, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE) -> None:
+        """`commit` for callers that have no event loop.
+
+        Raises:
+            StoreStopped: As `commit`.
+            Unstorable: As `commit`.
+        """
+        self._append(self._batch(written), reusable)
+
+    def _batch(self, written: Sequence[Written]) -> Batch:
+        """The rows of a commit, from where the sessions stand now."""
+        unsure = [
+            each.session
+            for each in written
+            if (chain := self._chains.get(each.session)) is None or chain.count != each.first
+        ]
+        if unsure:
+            self._load(unsure)
+        batch = Batch(self._answerer)
+        for each in written:
+            chain = self._chains.get(each.session)
+            if chain is None:
+                raise Conflict(each.session, each.first, 0)
+            batch.add(each, chain)
+        return batch
+
+    def _load(self, sessions: Sequence[int]) -> None:
+        for some in in_groups(sessions, _AT_ONCE):
+            for number, head, count, seed in self.database.rows(_ENDS, some):
+                self._chains[number] = Chain(head, count, seed)
+
+    def _append(self, batch: Batch, reusable: Reusable, *, wait: bool = True) -> None:
+        spills = self.reuse.spills
+        try:
+            with self.database.writing(wait=wait) as writer:
+                _advance(writer, batch)
+                for rich, flat in batch.stretches:
+                    into, width = _INTO[rich]
+                    writer.insert(into, width, flat)
+                if self.register.waits:
+                    self.register.write(writer)
+                self.reuse.write(writer, reusable)
+        except BaseException:
+            # Whether the last step took effect is not certain: read the ends again.
+            for session in batch.after:
+                self._chains.pop(session, None)
+            raise
+        if len(self._chains) > _CHAINS_KEPT:
+            self._chains.clear()
+        self._chains.update(batch.after)
+        self.register.written()
+        counts = [(session, chain.count) for session, chain in batch.after.items()]
+        self.reuse.remember(reusable, counts, spilled=spills)
+
+    def _answerer(self, identity: str) -> int:
+        """The number of an identity, which it gets when it is first seen."""
+        number = self._answerers.get(identity)
+        if number is None:
+            with self.database.writing() as writer:
+                sql = "INSERT INTO answerer (identity) VALUES (?) ON CONFLICT DO NOTHING"
+                writer.run(sql, (identity,))
+                rows = writer.rows("SELECT id FROM answerer WHERE identity = ?", (identity,))
+            number = self._answerers[identity] = int(rows[0][0])
+        return number
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def entries(self, session: int, until: int | None = None) -> Sequence[Entry]:
+        """The events of a session in order; `until` is the number of events to read, None all.
+
+        Raises:
+            UnknownId: There is no such session.
+            CorruptEvent: One is missing or cannot be read.
+        """
+        return self.reader.entries(session, until)
+
+    def records(self, session: int, first: int = 0, until: int | None = None) -> Iterator[Record]:
+        """The events of a session with their authorship, from number `first` to before `until`.
+
+        Raises:
+            UnknownId: There is no such session.
+            CorruptEvent: One is missing or cannot be read.
+        """
+        return self.reader.records(session, first, until)
+
+    # -- using again -------------------------------------------------------------------------
+
+    def turns(self, keys: Sequence[bytes]) -> Sequence[Sequence[MemoTurn]]:
+        """For each key all turns observed, in the order of their recording.
+
+        Raises:
+            StoreStopped: The store cannot be read now.
+        """
+        return [
+            [turn for place in places if (turn := self._turn(place)) is not None]
+            for places in self.reuse.turns(keys)
+        ]
+
+    def _turn(self, place: Place) -> MemoTurn | None:
+        if place in self._turns:
+            return self._turns[place]
+        if len(self._turns) >= _TURNS_KEPT:
+            self._turns.clear()
+        turn = self._turns[place] = self._read_turn(*place)
+        return turn
+
+    def _read_turn(self, session: int, number: int) -> MemoTurn | None:
+        """The turn that begins at an event; None where it was redacted or removed."""
+        entries: list[Entry] = []
+        stamp: Row = ()
+        for row in self._from(session, number):
+            _, path, kind, payload, *rest = row
+            if not stamp:
+                stamp = (path, *rest)
+            elif (path, *rest) != stamp:
+                break
+            if payload is None or not rest[0]:
+                return None
+            event = decode(kind, payload, number + len(entries))
+            entries.append((path, event))
+            if type(event) in _LAST_OF_TURN:
+                break
+        if not entries:
+            return None
+        return MemoTurn(f"{self._trace(session)}#{number}", author_of(stamp[1]), tuple(entries))
+
+    def _from(self, session: int, number: int) -> Iterator[Row]:
+        """The rows of a session from a number on."""
+        start, end = (session << EVENT_BITS) + number, (session + 1) << EVENT_BITS
+        while rows := self.database.rows(_TURN, (start, end, _TURN_PAGE)):
+            yield from rows
+            start += len(rows)
+
+    def closed(self, key: bytes) -> Closed | None:
+        """The first workspace that closed under this key.
+
+        Raises:
+            StoreStopped: The store cannot be read now.
+        """
+        found = self.reuse.answer(key)
+        if found is None:
+            return None
+        session, number, digest = found
+        row = next(self._from(session, number), None)
+        if row is None or row[0] != (session << EVENT_BITS) + number or row[3] is None:
+            return None
+        path: str = row[1]
+        outcome = _outcome(path, decode(row[2], row[3], number))
+        if outcome is None:
+            return None
+        return Closed(
+            f"{self._trace(session)}/{path}",
+            digest.hex(),
+            outcome if isinstance(outcome, Message) else None,
+            outcome if isinstance(outcome, Failure) else None,
+        )
+
+    def _trace(self, session: int) -> str:
+        trace = self._traces.get(session)
+        if trace is None:
+            rows = self.database.rows("SELECT trace FROM session WHERE id = ?", (session,))
+            if not rows:
+                raise CorruptEvent(0, f"session {session} is gone")
+            if len(self._traces) >= _CHAINS_KEPT:
+                self._traces.clear()
+            trace = self._traces[session] = str(rows[0][0])
+        return trace
+
+    def memo_behind(self) -> list[Place]:
+        """Sessions of which the reuse index lacks events: from which number on they must be read.
+
+        A crash loses the index's window; `reindex` takes what was derived from the events again.
+        """
+        return self.reuse.behind()
+
+    def reindex(self, session: int, until: int, reusable: Reusable) -> None:
+        """Take in what the events of a session before `until` make reusable.
+
+        Raises:
+            StoreStopped: The store does not take it.
+        """
+        self.reuse.put(session, until, reusable)
+
+    def forget(self, sessions: Sequence[int]) -> None:
+        """Keep nothing in memory of sessions that were changed or removed."""
+        for session in sessions:
+            self._chains.pop(session, None)
+            self._traces.pop(session, None)
+        self._turns.clear()
+
+
+def _advance(writer: Writer, batch: Batch) -> None:
+    """Move the sessions on, unless one is no longer where the batch left from.
+
+    Raises:
+        Conflict: One is not.
+    """
+    steps = [
+        (after.head, after.count, session, before.count, before.head, before.seed)
+        for session, after in batch.after.items()
+        for before in (batch.before[session],)
+    ]
+    if writer.many(_ADVANCE, steps) == len(steps):
+        return
+    for session, before in batch.before.items():
+        sql = "SELECT count, head FROM session WHERE id = ?"
+        rows = writer.rows(sql, (session,))
+        now = (batch.after[session].count, batch.after[session].head)
+        if not rows or rows[0] != now:
+            count = rows[0][0] if rows else 0
+            raise Conflict(session, before.count, count if count != before.count else None)
+
+
+def _outcome(path: str, event: Event) -> Outcome | None:
+    """What a closing event answers; None where that does not stand by itself."""
+    if not isinstance(event, Replied | Abstained | Failed | Joined):
+        return None
+    try:
+        return advance(Workspace(path, Message(()), (), 1), event).outcome
+    except IllegalAction:
+        return None
+
+
+def now_us() -> int:
+    """Microseconds since 1970, UTC."""
+    return time_ns() // 1000

@@ -1,0 +1,83 @@
+"""A window: index rows that are not in the database yet.
+
+Keys are hashes, so rows arrive in no order, and a tree on disk wants them in order. The
+window keeps them in buckets by their first bits, and gives up the bucket that waited longest
+when it is full: its rows, sorted, touch few pages.
+"""
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+WINDOW_ROWS: Final = 32_768
+_BUCKETS: Final = 64
+_SHIFT: Final = 2
+"""From the first byte of a key to its bucket."""
+
+Row = TypeVar("Row")
+
+
+class Window(Generic[Row]):
+    """Rows by key, in memory.
+
+    Args:
+        limit: Rows that it holds before it gives some up.
+    """
+
+    def __init__(self, limit: int = WINDOW_ROWS) -> None:
+        self._limit = limit
+        self._buckets: list[dict[bytes, tuple[Row, ...]]] = [{} for _ in range(_BUCKETS)]
+        self._next = 0
+        self.size = 0
+
+    def add(self, key: bytes, row: Row) -> None:
+        """Take in one more row."""
+        bucket = self._buckets[key[0] >> _SHIFT]
+        bucket[key] = (*bucket.get(key, ()), row)
+        self.size += 1
+
+    def get(self, key: bytes) -> tuple[Row, ...]:
+        """The rows of a key, in the order in which they came."""
+        return self._buckets[key[0] >> _SHIFT].get(key, ())
+
+    def due(self) -> list[tuple[bytes, Row]]:
+        """Rows that should be written now, sorted; empty while there is room.
+
+        They stay here until `written` says that they are safe.
+        """
+        return self._sorted(self._next) if self.full else []
+
+    @property
+    def full(self) -> bool:
+        """Whether rows should be written now."""
+        return self.size > self._limit
+
+    @property
+    def ends_round(self) -> bool:
+        """Whether with the rows of `due` every bucket was given up since the round began."""
+        return self._next == _BUCKETS - 1
+
+    def written(self) -> None:
+        """Forget what `due` gave."""
+        bucket = self._buckets[self._next]
+        self.size -= sum(map(len, bucket.values()))
+        self._buckets[self._next] = {}
+        self._next = (self._next + 1) % _BUCKETS
+
+    def all(self) -> list[tuple[bytes, Row]]:
+        """Every row, sorted."""
+        return [row for place in range(_BUCKETS) for row in self._sorted(place)]
+
+    def clear(self) -> None:
+        """Forget every row."""
+        self.keep(lambda _: False)
+
+    def keep(self, wanted: Callable[[Row], bool]) -> None:
+        """Forget the rows that are not wanted."""
+        for place, bucket in enumerate(self._buckets):
+            left = {key: tuple(filter(wanted, rows)) for key, rows in bucket.items()}
+            self._buckets[place] = {key: rows for key, rows in left.items() if rows}
+        self.size = sum(len(rows) for bucket in self._buckets for rows in bucket.values())
+
+    def _sorted(self, place: int) -> list[tuple[bytes, Row]]:
+        bucket = self._buckets[place]
+        return [(key, row) for key in sorted(bucket) for row in bucket[key]]

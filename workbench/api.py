@@ -1,0 +1,68 @@
+"""From Python: one question deliberated and recorded, in a script or a notebook."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from decomposition.answerers.base import Answerer
+from decomposition.answerers.user_file import of_value
+from decomposition.tasks import task_named
+from traces.store import Store, now_us
+from workbench.account import CallLimit
+from workbench.deliberate import Deliberation, Outcome, Task
+from workbench.wiring import Options, pose, setting_of
+
+
+class Answer(Struct, frozen=True):
+    """What a question came to."""
+
+    text: str
+    """The root's reply with everything it points to, or why there is none."""
+    status: str
+    """`answered`, `abstained` or `failed`."""
+    trace: str
+    """Id of the trace in the store."""
+    digest: str
+    workspaces: int
+    calls: int
+
+
+async def amplify(
+    question: str,
+    *,
+    by: Answerer | Callable[[str], Any] | str = "expert",
+    policy: str = "recurse",
+    fuel: int | None = None,
+    seed: int = 0,
+    store: str = "workbench.db",
+) -> Answer:
+    """Deliberate one question and record it.
+
+    Args:
+        question: As on the command line.
+        by: The overseer: a spec such as `expert`, an answerer, or a generator function from the
+            question to subquestions and a reply.
+        policy: Who acts where.
+        fuel: Steps that the tree may take; None for what the task needs.
+        seed: Of random draws.
+        store: Path of the store.
+
+    Raises:
+        Complaint: An argument is out of range.
+        RunStopped: The store or an answerer cannot go on; what was committed stays.
+    """
+    options = Options(by=by if isinstance(by, str) else "", policy=policy, fuel=fuel, seed=seed)
+    posed = pose(question, options)
+    task = task_named(posed.task) if posed.task else None
+    own = None if isinstance(by, str) else of_value(by)
+    setting, cast = setting_of(options, task, own)
+    ends: list[Outcome] = []
+    with Store.open(store) as opened:
+        row = opened.register.open_session(now_us=now_us(), seed=seed, config="{}")
+        deliberation = Deliberation(opened, CallLimit(None), on_end=ends.append)
+        await deliberation.work(iter([Task(row, posed, setting, cast)]), at_once=1, concurrency=8)
+    ending = ends[0].ending
+    return Answer(
+        ending.answer, ending.status, row.trace, ending.digest, ending.workspaces, ending.calls
+    )
