@@ -17,7 +17,7 @@ ROOT: Final = "0"
 """The path of a root workspace; its samples are `0:0`, `0:1`, …"""
 
 
-class Event(Struct, frozen=True, omit_defaults=True, gc=False):
+class Event(Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_fields=True):
     """Base of all events."""
 
 
@@ -60,13 +60,17 @@ class Woken(Event, frozen=True, omit_defaults=True, gc=False):
     pointers: tuple[str, ...]
 
 
+class Demanded(Event, frozen=True, omit_defaults=True, gc=False):
+    """What the question points to was demanded: whoever answers it reads through pointers."""
+
+
 class Noted(Event, frozen=True, omit_defaults=True, gc=False):
     """The note was replaced."""
 
     text: str
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, forbid_unknown_fields=True):
     """A checked quotation: characters start to end of the content that a pointer shows."""
 
     pointer: str
@@ -167,6 +171,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
     Sampled,
     Deferred,
     Audited,
+    Demanded,
 )
 """Every kind of event; its place here is its number in the store, so new kinds go last."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 
-class Pointer(Struct, frozen=True, omit_defaults=True, gc=False):
+class Pointer(Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_fields=True):
     """Leads from a message to content that its reader first sees locked.
 
     Exactly one of `message` and `answer` is set.
@@ -22,7 +22,7 @@ class Pointer(Struct, frozen=True, omit_defaults=True, gc=False):
     """Shown beside the locked pointer; empty for none."""
 
 
-class Message(Struct, frozen=True, omit_defaults=True, gc=False):
+class Message(Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_fields=True):
     """Text with pointers; equal content is equal whatever the pointers were called."""
 
     parts: tuple[str | Pointer, ...]
@@ -43,7 +43,7 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False):
         return len(parts) == 1 and type(parts[0]) is str
 
 
-class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
+class Failure(Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_fields=True):
     """A failure as a value: it travels like an answer and is seen only when unlocked."""
 
     kind: str

@@ -20,6 +20,7 @@ from decomposition.events import (
     Asked,
     Combined,
     Deferred,
+    Demanded,
     Entry,
     Event,
     Failed,
@@ -145,8 +146,9 @@ class Session:
             return
         if workspace.waiting:
             self._await_again(node)
-        elif seat.answerer.reads_through and not workspace.question.plain:
-            self.tree.await_reading(node)
+        elif seat.answerer.reads_through and self.tree.pending_within(workspace.question):
+            if not node.reading:
+                self.note(node.path, Demanded())
         else:
             self.tree.awake.append(node)
 
@@ -201,7 +203,8 @@ class Session:
         pending = self._pending(slot)
         if pending:
             for each in pending:
-                each.combiners += (slot,)
+                if slot not in each.combiners:
+                    each.combiners += (slot,)
             return
         answers = [self._comparable(slot, place) for place in range(len(slot.results))]
         verdict = decide(slot.asked.rule, answers, slot.samples)
@@ -216,11 +219,11 @@ class Session:
         )
 
     def _pending(self, slot: Slot) -> list[Slot]:
-        """What the samples' answers point to and is not there yet, now demanded."""
+        """What the samples' answers point to and is not there yet."""
         pending: list[Slot] = []
         for result in slot.results:
             if isinstance(result, Message) and not result.plain:
-                pending += self.tree.demand_within(result)
+                pending += self.tree.pending_within(result)
         return pending
 
     def _comparable(self, slot: Slot, sample: int) -> str | None:

@@ -20,6 +20,7 @@ from decomposition.events import (
     Audited,
     Combined,
     Deferred,
+    Demanded,
     Entry,
     Event,
     Failed,
@@ -190,6 +191,7 @@ class Tree:
             Refused: self._own,
             Deferred: self._own,
             Audited: self._nothing,
+            Demanded: self._demanded,
         }
 
     @property
@@ -296,6 +298,8 @@ class Tree:
         if event.verify:
             question = verification(question, [r for r in slot.results if r is not None])
         self._draw(slot, len(slot.results), question)
+        if slot.arrived == len(slot.results):
+            self.undecided.append(slot)
 
     def _combined(self, path: str, event: Combined) -> None:
         slot = self.slots[path]
@@ -396,6 +400,8 @@ class Tree:
             self._arrive(slot, outcome)
         else:
             slot.put(node.sample, outcome)
+            if type(outcome) is Message:
+                self.demand_within(outcome)
             if slot.arrived == len(slot.results):
                 self.undecided.append(slot)
         if not node.unsettled:
@@ -439,7 +445,7 @@ class Tree:
         node.missing -= 1
         if node.reading:
             if not node.missing:
-                self.await_reading(node)
+                self._await_reading(node)
         elif node.workspace.wait == "any":
             self.roused.append(node)
         elif not node.missing:
@@ -449,6 +455,12 @@ class Tree:
 
     def demand_within(self, message: Message) -> list[Slot]:
         """Demand all that a message leads to; returns the slots that are still pending."""
+        return self.pending_within(message, demand=True)
+
+    def pending_within(self, message: Message, *, demand: bool = False) -> list[Slot]:
+        """The slots that a message leads to and that have no answer yet."""
+        if message.plain:
+            return []
         pending: list[Slot] = []
         seen: set[str] = set()
         todo = list(addresses(message))
@@ -458,15 +470,20 @@ class Tree:
                 continue
             seen.add(address)
             slot = self.slots[address]
-            slot.deep = True
-            self.demand(slot)
+            if demand:
+                slot.deep = True
+                self.demand(slot)
             if slot.outcome is None:
                 pending.append(slot)
             elif isinstance(slot.outcome, Message):
                 todo.extend(addresses(slot.outcome))
         return pending
 
-    def await_reading(self, node: Node) -> None:
+    def _demanded(self, path: str, event: Demanded) -> None:
+        del event
+        self._await_reading(self._node(path))
+
+    def _await_reading(self, node: Node) -> None:
         """Let a workspace act once everything behind its question has arrived."""
         node.reading = True
         node.epoch += 1

@@ -148,7 +148,7 @@ class _Stamp:
         """Held, so that no other object gets its identity."""
         try:
             self.meta = meta(authorship)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise Unstorable(f"an authorship cannot be stored: {error}") from error
         self.columns = (
             answerer(authorship.answerer) if authorship.answerer else 0,

@@ -9,10 +9,10 @@ rewrite the chain too, and only a head that was kept elsewhere shows that.
 Salts are not stored: they are drawn from the session's seed, until a redaction does.
 """
 
+import struct
 from collections.abc import Iterable
 from hashlib import blake2b
 from secrets import token_bytes
-from struct import Struct
 from typing import Final
 from zlib import crc32
 
@@ -27,15 +27,15 @@ _SALTS = 4
 """Salts that one hash gives."""
 _GENESIS = b"workbench chain 1\0"
 _blank = blake2b(digest_size=HASH_BYTES).copy
-_place = Struct(">IHI").pack
-_times = Struct(">qqqB").pack
-_pointer = Struct(">qq").pack
-_count = Struct(">q").pack
-_real = Struct(">d").pack
-_size = Struct(">I").pack
-_block = Struct(">Q").pack
-_four = Struct(f"{SALT_BYTES}s" * _SALTS).unpack
-_mark = Struct(">i").unpack_from
+_place = struct.Struct(">IHI").pack
+_times = struct.Struct(">qqqB").pack
+_pointer = struct.Struct(">qq").pack
+_count = struct.Struct(">q").pack
+_real = struct.Struct(">d").pack
+_size = struct.Struct(">I").pack
+_block = struct.Struct(">Q").pack
+_four = struct.Struct(f"{SALT_BYTES}s" * _SALTS).unpack
+_mark = struct.Struct(">i").unpack_from
 
 
 def new_seed() -> bytes:
@@ -68,7 +68,18 @@ def mark(head: bytes) -> int:
 
 
 def meta(authorship: Authorship) -> bytes:
-    """The hash of who gave a turn, when, and at what cost: it enters the links of its events."""
+    """The hash of who gave a turn, when, and at what cost: it enters the links of its events.
+
+    Raises:
+        ValueError: A number is too large, or not a number.
+    """
+    try:
+        return blake2b(_meta(authorship), digest_size=META_BYTES).digest()
+    except struct.error as error:
+        raise ValueError(str(error)) from error
+
+
+def _meta(authorship: Authorship) -> bytes:
     counts = (authorship.tokens_in, authorship.tokens_out)
     present = sum(1 << place for place, value in enumerate(counts) if value is not None)
     pieces = [
@@ -85,7 +96,7 @@ def meta(authorship: Authorship) -> bytes:
     ]
     if authorship.cost_usd is not None:
         pieces.append(_real(authorship.cost_usd))
-    return blake2b(b"".join(pieces), digest_size=META_BYTES).digest()
+    return b"".join(pieces)
 
 
 def _framed(text: str) -> bytes:
@@ -153,6 +164,6 @@ def seal(*fields: str | float | bytes | None) -> int:
     """A check over a row that no chain covers: it shows accidents, one flipped bit for certain."""
     state = 0
     for field in fields:
-        raw = field if isinstance(field, bytes) else str(field).encode()
+        raw = field if isinstance(field, bytes) else str(field).encode(errors="surrogatepass")
         state = crc32(raw, crc32(f"{type(field).__name__} {len(raw)} ".encode(), state))
     return state

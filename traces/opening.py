@@ -9,17 +9,17 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, event, inspect
+from alembic.util import CommandError
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from traces.database import PATIENCE_S, Database, Server, Sqlite
 from traces.errors import (
@@ -29,7 +29,8 @@ from traces.errors import (
     NotAStore,
     StoreFailed,
 )
-from traces.migrations import SCRIPTS, migrate, revisions
+from traces.migrations import REVISION, SCRIPTS, migrate, revisions
+from traces.migrations.files import bring_up, migrate_file, revision_of, synced, tidy
 from traces.tables import APPLICATION_ID, Table
 
 MAGIC: Final = b"SQLite format 3\0"
@@ -48,7 +49,6 @@ _SETTINGS: Final = (
 )
 _FOREIGN = re.compile(r"\b(check|generated|default|collate)\b", re.IGNORECASE)
 """Words of a table's definition that ours do not have."""
-_REVISION: Final = "SELECT version_num FROM alembic_version"
 
 
 def open_database(
@@ -105,10 +105,11 @@ def _open_file(path: Path, *, readonly: bool, patience_s: float, scripts: Path) 
             if why:
                 message = f"the store has schema {revision} and cannot be brought up to date: {why}"
                 raise MigrationFailed(place, message)
-            _bring_up(path, patience_s, scripts)
+            bring_up(path, scripts, lambda: _connected(path, "rw", patience_s))
         else:
-            _tidy(path, revision)
-        connection = _connected(path, "ro" if why else "rw", patience_s)
+            tidy(path, revision)
+        alone = bool(why) and not os.access(path.absolute().parent, os.W_OK)
+        connection = _connected(path, "ro" if why else "rw", patience_s, alone=alone)
         for setting in _SETTINGS[2 if why else 0 :]:
             connection.execute(setting)
     except sqlite3.Error as error:
@@ -148,15 +149,18 @@ def _why_readonly(path: Path, *, readonly: bool) -> str:
     return ""
 
 
-def _connected(path: Path, mode: str, patience_s: float) -> sqlite3.Connection:
+def _connected(
+    path: Path, mode: str, patience_s: float, *, alone: bool = False
+) -> sqlite3.Connection:
     """A connection that leaves transactions to us.
 
     Args:
-        mode: `rw`, or `ro`; a store that nobody has open is then not touched at all.
+        mode: `rw` or `ro`.
+        alone: Put no files beside the store, unless it has some: changes are then not seen.
     """
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
     log = path.with_name(path.name + "-wal")
-    if mode == "ro" and not (log.exists() and log.stat().st_size):
+    if alone and not (log.exists() and log.stat().st_size):
         address += "&immutable=1"
     return sqlite3.connect(
         address, uri=True, timeout=patience_s, isolation_level=None, check_same_thread=False
@@ -169,8 +173,8 @@ def _look(path: Path, patience_s: float, scripts: Path) -> str:
     Raises:
         StoreRefused: It is newer than this version, or holds foreign objects.
     """
-    with closing(_connected(path, "ro", patience_s)) as connection:
-        revision = _revision(connection, str(path))
+    with closing(_connected(path, "ro", patience_s, alone=True)) as connection:
+        revision = revision_of(connection, str(path))
         known = revisions(scripts)
         if revision not in known:
             raise NewerStore(str(path), revision)
@@ -180,18 +184,6 @@ def _look(path: Path, patience_s: float, scripts: Path) -> str:
                 shown = ", ".join(found[:5])
                 raise ForeignStore(str(path), f"the schema is not this program's: {shown}")
     return revision
-
-
-def _revision(connection: sqlite3.Connection, place: str) -> str:
-    try:
-        rows = connection.execute(_REVISION).fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        rows = []
-    if len(rows) != 1:
-        raise ForeignStore(place, "the database does not say which schema it has")
-    return str(rows[0][0])
 
 
 def _foreign(connection: sqlite3.Connection) -> Iterator[str]:
@@ -251,10 +243,10 @@ def _create(path: Path, scripts: Path) -> None:
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            _run_migrations(connection, scripts)
-        _synced(new)
+            migrate_file(connection, scripts)
+        synced(new)
         _moved(new, path)
-        _synced(path.absolute().parent)
+        synced(path.absolute().parent)
     except (OSError, sqlite3.Error) as error:
         raise StoreFailed(f"{path} cannot be made: {error}") from error
     finally:
@@ -270,104 +262,6 @@ def _moved(new: Path, path: Path) -> None:
         # Some file systems have no second names.
         if not path.exists():
             new.rename(path)
-
-
-def _synced(path: Path) -> None:
-    """Make a file or a folder durable, where the system can."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-# -- migrations of files ---------------------------------------------------------------------
-
-
-def _bring_up(path: Path, patience_s: float, scripts: Path) -> None:
-    """Bring an older store up to date, with a copy of it beside.
-
-    Raises:
-        MigrationFailed: It could not be done; the store is as it was.
-    """
-    head = revisions(scripts)[-1]
-    pending = _pending(path)
-    with closing(_connected(path, "rw", patience_s)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if _revision(connection, str(path)) == head:
-            connection.execute("ROLLBACK")
-            return
-        if pending.exists():
-            # A migration died here. SQLite undid its last transaction, the copy all of them.
-            connection.execute("ROLLBACK")
-            _restore(pending, connection)
-            connection.execute("BEGIN IMMEDIATE")
-        else:
-            _copy(path, pending, patience_s)
-        try:
-            _run_migrations(connection, scripts)
-        except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            _restore(pending, connection)
-            kept = _keep(pending, path, head)
-            message = f"the store could not be brought to schema {head}, and is as before: {error}"
-            raise MigrationFailed(str(path), message, kept) from error
-    _tidy(path, head)
-
-
-def _pending(path: Path) -> Path:
-    return path.with_name(f"{path.name}.migrating")
-
-
-def _tidy(path: Path, head: str) -> None:
-    """Give the copy from before a migration its last name, once the migration is complete."""
-    pending = _pending(path)
-    if pending.exists():
-        with suppress(OSError):
-            _keep(pending, path, head)
-
-
-def _keep(pending: Path, path: Path, head: str) -> str:
-    number = 0
-    kept = path.with_name(f"{path.name}.before-{head}")
-    while kept.exists():
-        number += 1
-        kept = path.with_name(f"{path.name}.before-{head}-{number}")
-    pending.rename(kept)
-    return str(kept)
-
-
-def _copy(path: Path, pending: Path, patience_s: float) -> None:
-    """Copy a store; under its name the copy is always complete."""
-    part = pending.with_name(f"{pending.name}.part")
-    part.unlink(missing_ok=True)
-    source = _connected(path, "rw", patience_s)
-    with closing(source), closing(sqlite3.connect(part)) as copy:
-        source.backup(copy)
-    _synced(part)
-    part.rename(pending)
-
-
-def _restore(copy: Path, connection: sqlite3.Connection) -> None:
-    with closing(sqlite3.connect(copy)) as source:
-        source.backup(connection)
-
-
-def _run_migrations(connection: sqlite3.Connection, scripts: Path) -> None:
-    """Run what is missing in one transaction: the one that is open, or a new one."""
-    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-
-    def begin(opened: Connection) -> None:
-        if not connection.in_transaction:
-            opened.exec_driver_sql("BEGIN IMMEDIATE")
-
-    event.listen(engine, "begin", begin)
-    with engine.begin() as opened:
-        migrate(opened, scripts)
 
 
 # -- servers ---------------------------------------------------------------------------------
@@ -407,7 +301,7 @@ def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> No
         tables = set(inspect(connection).get_table_names())
         if tables and "alembic_version" not in tables:
             raise ForeignStore(place, "this database belongs to another program")
-        revision = str(connection.exec_driver_sql(_REVISION).scalar()) if tables else ""
+        revision = str(connection.exec_driver_sql(REVISION).scalar()) if tables else ""
         if revision and revision not in known:
             if tables & set(Table.metadata.tables):
                 raise NewerStore(place, revision)
@@ -418,5 +312,5 @@ def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> No
             raise NotAStore(place, f"no store of schema {known[-1]} is here")
         try:
             migrate(connection, scripts)
-        except Exception as error:
+        except (SQLAlchemyError, CommandError) as error:
             raise MigrationFailed(place, f"could not be brought up to date: {error}") from error

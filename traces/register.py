@@ -35,7 +35,8 @@ _SEALED: Final = (
     "cost_usd",
     "seconds",
 )
-_COLUMNS: Final = ", ".join(("id", *_SEALED, "count", "head"))
+SESSION_COLUMNS: Final = ", ".join(("id", *_SEALED, "count", "head"))
+"""In the order of the fields of `SessionRecord`."""
 _NEW: Final = (*_SEALED, "seal", "head", "count", "salt_seed")
 _INTO_SESSION: Final = f"session ({', '.join(_NEW)})"
 _INTO_LINE: Final = "line (run, idx, external, input, seal)"
@@ -336,6 +337,6 @@ def _insert_lines(
         rows.clear()
 
 
-_ANY: Final = f"SELECT {_COLUMNS} FROM session"  # noqa: S608 - the names stand in this file
+_ANY: Final = f"SELECT {SESSION_COLUMNS} FROM session"  # noqa: S608 - the names stand in this file
 _ONE: Final = f"{_ANY} WHERE id = ?"
 _SOME: Final = f"{_ANY} WHERE id IN ({marks(_AT_ONCE)})"

@@ -56,9 +56,8 @@ class ReuseIndex:
         """Write what belongs to a commit that makes these reusable, inside its transaction."""
         fresh = {row[1] for row in (*reusable.memo, *reusable.joins)} - self._reached.keys()
         writer.many(_BEGIN, [(session,) for session in sorted(fresh)])
-        due = self._window.due()
-        if due:
-            self._insert(writer, due)
+        if self._window.full:
+            self._insert(writer, self._window.due())
             if self._window.ends_round:
                 self._mark(writer, self._round)
 

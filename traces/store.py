@@ -12,7 +12,7 @@ from time import monotonic, time_ns
 from typing import Final, Self
 
 from decomposition.advance import advance
-from decomposition.errors import IllegalAction
+from decomposition.errors import EngineBug, IllegalAction
 from decomposition.events import (
     Abstained,
     Deferred,
@@ -382,6 +382,7 @@ def _advance(writer: Writer, batch: Batch) -> None:
         if not rows or rows[0] != now:
             count = rows[0][0] if rows else 0
             raise Conflict(session, before.count, count if count != before.count else None)
+    raise EngineBug("a commit moved other sessions than its own")
 
 
 def _outcome(path: str, event: Event) -> Outcome | None:

@@ -4,7 +4,7 @@ Of each session the chain is worked out from its events, and the first one that 
 named. All other rows are held against their seals, and against the rows that they lead to.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, Literal
 
@@ -12,43 +12,28 @@ from msgspec import Struct
 
 from decomposition.errors import DecompositionError, EngineBug
 from decomposition.tree import fold
-from traces.codec import decode
 from traces.database import Database, Row
-from traces.digest import (
-    HASH_BYTES,
-    SALT_BYTES,
-    SEED_BYTES,
-    Chain,
-    commitment,
-    genesis,
-    meta,
-    pointer_seal,
-    salt,
-    seal,
-)
-from traces.errors import CorruptEvent, StoreDamaged, TraceError
+from traces.digest import SEED_BYTES, Chain, genesis, pointer_seal, seal
+from traces.errors import StoreDamaged, TraceError
+from traces.links import COLUMNS, Links, is_hash
 from traces.reading import Reader
 from traces.record import RunRecord, SessionRecord
 from traces.register import SESSION_COLUMNS, run_seal, session_seal
+from traces.store import Store
 from traces.tables import EVENT_BITS
 
 Kind = Literal["page", "chain", "event", "session", "index", "run", "mark", "anchor"]
 
-STATEMENT: Final = (
+GUARANTEE: Final = (
     "The chain shows accidents and a cut-off end. Whoever can rewrite the whole store can "
     "rewrite the chain too: only a head that was kept elsewhere shows that (--anchor HEAD)."
 )
 MOST: Final = 100
 """Findings that are listed; the others are counted."""
 _PAGE: Final = 5_000
-_NUMBER: Final = (1 << EVENT_BITS) - 1
 _LAST: Final = (1 << 63) - 1
 
-_EVENTS: Final = (
-    "SELECT id, path, kind, payload, answerer, author, wall_us, monotonic_us, duration_us, "
-    "tokens_in, tokens_out, cost_usd, origin, mark, salt, commitment FROM event "
-    "WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
-)
+_EVENTS: Final = f"SELECT {COLUMNS} FROM event WHERE id > ? AND id < ? ORDER BY id LIMIT ?"  # noqa: S608
 _SESSIONS: Final = (
     f"SELECT {SESSION_COLUMNS}, salt_seed, seal FROM session "  # noqa: S608 - names from our code
     "WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
@@ -101,7 +86,7 @@ class Report(Struct, frozen=True):
     """All findings."""
     anchored: str = ""
     """Where the anchor stands: everything up to there is as it was when it was kept."""
-    statement: str = STATEMENT
+    guarantee: str = GUARANTEE
 
     @property
     def ok(self) -> bool:
@@ -110,24 +95,27 @@ class Report(Struct, frozen=True):
 
 
 def verify(
-    database: Database, session: int | None = None, *, anchor: str = "", refold: bool = False
+    store: Store, traces: Sequence[str] = (), *, anchor: str = "", refold: bool = False
 ) -> Report:
     """Derive again what is stored, and compare.
 
     Args:
-        session: Only this one; None for the whole store.
+        traces: Only these sessions; empty for the whole store.
         anchor: A head that was kept elsewhere, in hexadecimal.
         refold: Also fold the events, and compare the digests of finished sessions.
 
     Raises:
+        UnknownId: There is no such session.
         StoreStopped: The store cannot be read now.
     """
-    check = _Check(database, anchor, refold=refold)
-    with database.lenient():
+    check = _Check(store.database, anchor, refold=refold)
+    only = [store.register.find_session(trace).number for trace in traces]
+    with store.database.lenient():
         check.pages()
-        check.guarded(lambda: check.chains(session))
-        if session is None:
-            for each in (check.runs, check.index, check.marks):
+        for number in only:
+            check.guarded(lambda number=number: check.chains(number))
+        if not only:
+            for each in (check.chains, check.runs, check.index, check.marks):
                 check.guarded(each)
     return check.report()
 
@@ -138,6 +126,7 @@ class _Check:
     def __init__(self, database: Database, anchor: str, *, refold: bool) -> None:
         self._database = database
         self._reader = Reader(database)
+        self._links = Links(self._reader)
         self._anchor = bytes.fromhex(anchor) if anchor else b""
         self._anchored = ""
         self._refold = refold
@@ -146,8 +135,6 @@ class _Check:
         self._sessions = 0
         self._events = 0
         self._redacted = 0
-        self._stamp: Row = ()
-        self._meta = b""
 
     def report(self) -> Report:
         if self._anchor and not self._anchored:
@@ -167,7 +154,7 @@ class _Check:
         if len(self._findings) < MOST:
             self._findings.append(Finding(kind, message, trace, number))
 
-    def guarded(self, check: "Step") -> None:
+    def guarded(self, check: Callable[[], None]) -> None:
         """Do a part of the work; damaged pages end the part, not the whole."""
         try:
             check()
@@ -189,8 +176,8 @@ class _Check:
 
     # -- sessions and their chains -------------------------------------------------------------
 
-    def chains(self, session: int | None) -> None:
-        """Hold the events against the chains of their sessions."""
+    def chains(self, session: int | None = None) -> None:
+        """Hold the events against the chains of their sessions, or of one."""
         first, last = (0, _LAST) if session is None else (session, session + 1)
         start, end = (-1, last) if session is None else (session - 1, last)
         rows = self._pages(_SESSIONS, start, end)
@@ -222,22 +209,24 @@ class _Check:
     def _session(self, row: Row, events: Iterable[Row]) -> None:
         *columns, seed, sealed = row
         session = SessionRecord(*columns)
-        trace = str(session.trace)
+        trace = _shown(session.trace)
         self._sessions += 1
         if sealed != session_seal(session):
             self._find("session", "its row was changed", trace)
-        if not (_is_hash(session.head) and _is_hash(seed, SEED_BYTES)):
-            self._find("session", "the end of its chain is no hash", trace)
+        if trace != session.trace or not (is_hash(session.head) and is_hash(seed, SEED_BYTES)):
+            self._find("session", "its id or the end of its chain is none", trace)
             return
         chain = Chain(genesis(trace), 0, seed)
         self._reach(chain, trace)
-        husks = self._husks(session.number)
+        husks = self._reader.husks(session.number)
+        self._redacted += len(husks)
         for event in events:
-            message = self._link(chain, event, husks)
-            if message:
-                self._find("chain", message, trace, chain.count)
+            wrong = self._links.follow(chain, event, husks)
+            if wrong:
+                self._find("chain", wrong, trace, chain.count)
                 return
             self._reach(chain, trace)
+            self._events += 1
         if chain.count != session.count:
             message = f"it has {chain.count} events and should have {session.count}"
             self._find("chain", message, trace, min(chain.count, session.count))
@@ -249,60 +238,6 @@ class _Check:
     def _reach(self, chain: Chain, trace: str) -> None:
         if self._anchor and chain.head == self._anchor:
             self._anchored = f"{trace} after {chain.count} events"
-
-    def _husks(self, session: int) -> dict[int, bytes]:
-        return self._reader.husks(session)
-
-    def _link(self, chain: Chain, row: Row, husks: dict[int, bytes]) -> str:
-        """Go on by one event; what is wrong with it, or nothing."""
-        (key, path, kind, payload), stamp, (mark, salted, committed) = row[:4], row[4:13], row[13:]
-        number = key & _NUMBER
-        if number != chain.count:
-            return f"it is missing; the next one is {number}"
-        shape = _shape(path, kind, payload, salted, committed)
-        if shape:
-            return shape
-        try:
-            self._see(stamp, number)
-            if payload is None:
-                decode(kind, _left(husks, number), number)
-                committed = bytes(committed)
-                self._redacted += 1
-            else:
-                decode(kind, payload, number)
-                committed = commitment(salted or salt(chain.seed, number), payload)
-            found = chain.link(path, kind, committed, self._meta)
-        except CorruptEvent as error:
-            chain.count = number
-            return str(error)
-        if found != mark:
-            chain.count = number
-            return "it is not what the chain holds"
-        self._events += 1
-        return ""
-
-    def _see(self, stamp: Row, number: int) -> None:
-        """Work out the meta of an event's authorship, unless it is that of the one before.
-
-        Raises:
-            CorruptEvent: It is none.
-        """
-        if stamp == self._stamp and _types(stamp) == _types(self._stamp):
-            return
-        self._stamp = ()
-        if not all(isinstance(value, int) for value in stamp[:5]):
-            raise CorruptEvent(number, "its authorship is no authorship")
-        if not isinstance(stamp[8], str | None) or not isinstance(stamp[7], float | None):
-            raise CorruptEvent(number, "its authorship is no authorship")
-        try:
-            self._meta = meta(self._reader.authorship(stamp, number))
-        except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
-            raise CorruptEvent(number, f"its authorship is no authorship: {error}") from error
-        except Exception as error:
-            if type(error).__module__ == "struct":
-                raise CorruptEvent(number, f"its authorship is no authorship: {error}") from error
-            raise
-        self._stamp = stamp
 
     def _fold(self, session: SessionRecord, trace: str) -> None:
         """Compare what the events come to with what the session's row says."""
@@ -327,10 +262,12 @@ class _Check:
         for *columns, sealed in self._pages(sql, -1, _LAST):
             run = RunRecord(*columns)
             if sealed != run_seal(run):
-                self._find("run", f"the row of run {run.name} was changed")
+                self._find("run", f"the row of run {_shown(run.name)} was changed")
             lines = self._lines(run.number, "SELECT run, idx, external, input, seal FROM line")
             if lines != run.total:
-                self._find("run", f"run {run.name} has {lines} lines and should have {run.total}")
+                self._find(
+                    "run", f"run {_shown(run.name)} has {lines} lines and should have {run.total}"
+                )
             self._lines(run.number, "SELECT run, idx, text, seal FROM expected")
 
     def _lines(self, run: int, select: str) -> int:
@@ -382,35 +319,9 @@ class _Check:
                 self._find("index", message)
 
 
-def _shape(path: object, kind: object, payload: object, salted: object, committed: object) -> str:
-    """What is wrong with the types of an event's columns, or nothing."""
-    if not isinstance(path, str) or not isinstance(kind, int) or not 0 <= kind <= _SMALL:
-        return "its columns are of other types"
-    if not path.isascii():
-        return "its path is no path"
-    if payload is None:
-        return "" if _is_hash(committed) and salted is None else "its payload is gone"
-    if not isinstance(payload, bytes) or committed is not None:
-        return "its payload is not as it was written"
-    return "" if salted is None or _is_hash(salted, SALT_BYTES) else "its salt is none"
-
-
-_SMALL: Final = (1 << 15) - 1
-
-
-def _left(husks: dict[int, bytes], number: int) -> bytes:
-    husk = husks.get(number)
-    if not isinstance(husk, bytes):
-        raise CorruptEvent(number, "it has no payload and was not redacted")
-    return husk
-
-
-def _types(row: Row) -> list[type]:
-    return [type(value) for value in row]
-
-
-def _is_hash(value: object, size: int = HASH_BYTES) -> bool:
-    return isinstance(value, bytes) and len(value) == size
+def _shown(text: object) -> str:
+    """A text that need not be Unicode, in letters that can be printed."""
+    return str(text).encode(errors="backslashreplace").decode()
 
 
 def _pointer_holds(row: Row) -> bool:

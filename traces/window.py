@@ -39,13 +39,6 @@ class Window(Generic[Row]):
         """The rows of a key, in the order in which they came."""
         return self._buckets[key[0] >> _SHIFT].get(key, ())
 
-    def due(self) -> list[tuple[bytes, Row]]:
-        """Rows that should be written now, sorted; empty while there is room.
-
-        They stay here until `written` says that they are safe.
-        """
-        return self._sorted(self._next) if self.full else []
-
     @property
     def full(self) -> bool:
         """Whether rows should be written now."""
@@ -54,14 +47,30 @@ class Window(Generic[Row]):
     @property
     def ends_round(self) -> bool:
         """Whether with the rows of `due` every bucket was given up since the round began."""
-        return self._next == _BUCKETS - 1
+        return self._next + len(self._oldest()) >= _BUCKETS
+
+    def due(self) -> list[tuple[bytes, Row]]:
+        """Rows that should be written now; none while there is room.
+
+        They stay here until `written` says that they are safe.
+        """
+        return [row for place in self._oldest() for row in self._sorted(place)]
 
     def written(self) -> None:
         """Forget what `due` gave."""
-        bucket = self._buckets[self._next]
-        self.size -= sum(map(len, bucket.values()))
-        self._buckets[self._next] = {}
-        self._next = (self._next + 1) % _BUCKETS
+        for place in self._oldest():
+            self.size -= _rows(self._buckets[place])
+            self._buckets[place] = {}
+            self._next = (place + 1) % _BUCKETS
+
+    def _oldest(self) -> list[int]:
+        """The buckets that must go so that there is room again, the one that waited longest first."""
+        over = self.size - self._limit
+        places: list[int] = []
+        while over > 0:
+            places.append((self._next + len(places)) % _BUCKETS)
+            over -= _rows(self._buckets[places[-1]])
+        return places
 
     def all(self) -> list[tuple[bytes, Row]]:
         """Every row, sorted."""
@@ -76,8 +85,12 @@ class Window(Generic[Row]):
         for place, bucket in enumerate(self._buckets):
             left = {key: tuple(filter(wanted, rows)) for key, rows in bucket.items()}
             self._buckets[place] = {key: rows for key, rows in left.items() if rows}
-        self.size = sum(len(rows) for bucket in self._buckets for rows in bucket.values())
+        self.size = sum(map(_rows, self._buckets))
 
     def _sorted(self, place: int) -> list[tuple[bytes, Row]]:
         bucket = self._buckets[place]
         return [(key, row) for key in sorted(bucket) for row in bucket[key]]
+
+
+def _rows(bucket: dict[bytes, tuple[Row, ...]]) -> int:
+    return sum(map(len, bucket.values()))

@@ -18,7 +18,7 @@ from workbench.batch import (
     work,
     write_results,
 )
-from workbench.exits import Exit, complain, stop
+from workbench.exits import complain, stop
 from workbench.inputs import read_lines
 from workbench.terminal import BatchProgress
 from workbench.wiring import Options

@@ -223,7 +223,7 @@ def _event_json(record: Record) -> str:
 def verified(store_at: str, traces: Sequence[str], *, anchor: str, json: bool) -> tuple[str, bool]:
     """What a verification found, and whether all is sound."""
     with Store.open(store_at, readonly=True) as store:
-        report = verify(store, traces, anchor=anchor)
+        report = verify(store, traces, anchor=anchor, refold=True)
     if json:
         return msgspec.json.encode(report).decode(), not report.findings
     lines = [str(finding) for finding in report.findings[:40]]

@@ -80,12 +80,17 @@ class MemoryStore:
 
     def __init__(self, fail_at: int = 0) -> None:
         self.sessions: dict[int, list[tuple[str, Event, Authorship]]] = {}
-        self.commits: list[int] = []
-        """After each commit: how many events the sessions have together."""
+        self.ends: dict[int, list[int]] = {}
+        """How many events each session had after each of its commits."""
         self._fail_at = fail_at
         self._tries = 0
         self._turns: dict[bytes, list[tuple[int, int]]] = {}
         self._closed: dict[bytes, Closed] = {}
+
+    @property
+    def commits(self) -> list[int]:
+        """How many events session 1 had after each of its commits."""
+        return self.ends.get(1, [])
 
     def entries(self, session: int = 1) -> list[Entry]:
         """What was committed of a session."""
@@ -98,7 +103,7 @@ class MemoryStore:
     def acts(self, session: int = 1) -> int:
         """How many turns were taken: workspaces with an answerer's events, commit by commit."""
         rows = self.sessions[session]
-        ends = [0, *self.commits]
+        ends = [0, *self.ends[session]]
         return sum(
             len({path for path, _, by in rows[first:last] if by.answerer})
             for first, last in zip(ends, ends[1:], strict=False)
@@ -113,6 +118,7 @@ class MemoryStore:
             known = self.sessions.setdefault(each.session, [])
             assert each.first == len(known), "events are numbered without a gap"
             known.extend(each.entries)
+            self.ends.setdefault(each.session, []).append(len(known))
         for key, session, first in reusable.memo:
             self._turns.setdefault(key, []).append((session, first))
         for key, session, number, digest in reusable.joins:
@@ -120,7 +126,6 @@ class MemoryStore:
             message, failure = _came_to(event)
             origin = f"{session}/{path}"
             self._closed.setdefault(key, Closed(origin, digest.hex(), message, failure))
-        self.commits.append(sum(map(len, self.sessions.values())))
 
     def turns(self, keys: Sequence[bytes]) -> list[list[MemoTurn]]:
         """The turns kept for each key, in the order of their commit."""
@@ -136,10 +141,12 @@ class MemoryStore:
         return self._closed.get(key)
 
     def _turn(self, session: int, first: int) -> MemoTurn:
-        path, _, authorship = self.sessions[session][first]
+        rows = self.sessions[session]
+        path, _, authorship = rows[first]
+        end = next(end for end in self.ends[session] if end > first)
         entries: list[Entry] = []
-        for at, event, by in self.sessions[session][first:]:
-            if at != path or by.answerer != authorship.answerer or not isinstance(event, ACTIONS):
+        for at, event, by in rows[first:end]:
+            if at != path or not by.answerer or not isinstance(event, ACTIONS):
                 break
             entries.append((at, event))
         return MemoTurn(f"{session}#{first}", authorship.author, tuple(entries))

@@ -112,13 +112,10 @@ def test_white_space_and_composition_hide_no_cycle(one: str, other: str) -> None
 def test_other_questions_are_no_cycle(one: str, other: str) -> None:
     """A question that differs in anything else is worked."""
 
-    def script(view: View) -> Given | str:
-        return "leaf" if view.text != root.views[0].text else follow(view, other)
-
-    root = Watching(Scripted("root", script))
-    session, entries = deliberate(written(one), root)
+    turns: list[Given | str] = [(Ask((other,)), Unlock(("$a1",))), "leaf", "done"]
+    session, entries = deliberate(written(one), lambda _: turns.pop(0))
     assert not cycles(entries)
-    assert answer(session) == "leaf"
+    assert answer(session) == "done"
 
 
 def test_the_same_question_beside_or_elsewhere_is_no_cycle() -> None:
@@ -282,7 +279,7 @@ def test_a_cascade_is_on_the_path_once_the_overseer_takes_over() -> None:
 
 
 @pytest.mark.parametrize("actor", [Looping(), Looping(same=True)], ids=lambda each: each.identity)
-@pytest.mark.parametrize("fuel", [10, 1000, 100_000])
+@pytest.mark.parametrize("fuel", [10, 300, 3000])
 def test_a_question_that_asks_itself_ends(actor: Answerer, fuel: int) -> None:
     """Recursion for ever ends by a cycle, by fuel or by the cap of depth, never by an error."""
     session, entries = deliberate("What is 1?", actor, fuel=fuel)
@@ -311,7 +308,7 @@ def test_a_session_stops_at_the_cap_of_workspaces() -> None:
         if view.refusal:
             return "enough"
         if not view.shown:
-            return (Ask((view.question + "0", view.question + "1"), fuel=400), Unlock(("$a1", "$a2")))
+            return (Ask((view.question + "0", view.question + "1")), Unlock(("$a1", "$a2")))
         return "x"
 
     session, entries = deliberate("q", script, caps=Caps(workspaces=50, depth=12))
@@ -337,14 +334,14 @@ def test_ten_thousand_levels_are_worked() -> None:
     assert not tree.finished
 
 
-def test_ten_thousand_levels_of_pending_answers_are_rendered() -> None:
+def test_a_thousand_levels_of_pending_answers_are_rendered() -> None:
     """A chain in which each answer is the pending one below is worked and rendered too."""
 
     def script(view: View) -> Given | str:
         number = int(view.question)
         return (Ask((str(number - 1),)), Reply("$a1")) if number else "bottom"
 
-    session, _ = deliberate("3000", script, caps=Caps(depth=3000))
+    session, _ = deliberate("1100", script, caps=Caps(depth=1100))
     assert answer(session) == "bottom"
 
 

@@ -19,7 +19,6 @@ from decomposition.hypertext import (
     failure_hash,
     folded,
     folded_hash,
-    nested,
     parse,
     write,
     write_out,

@@ -51,7 +51,7 @@ COMMAND_LINE = (
     Case("a folder", ("amplify", "."), 3, "folder"),
     Case("no file", ("amplify",), 2, "file of questions"),
     Case("unknown run", ("amplify", "--resume", "nobody"), 2, "nobody"),
-    Case("unknown trace", ("trace", "show", "t-ffff"), 2, "t-ffff"),
+    Case("no store", ("trace", "show", "t-ffff"), 5, "no store is here"),
 )
 
 RUN_NAMES = ("../../x", "a/b", "x" * 300, "-rf", "a..b", "a b", "")

@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+REVISION: Final = "SELECT version_num FROM alembic_version"
 SCRIPTS: Final = Path(__file__).parent
 
 

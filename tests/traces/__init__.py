@@ -1,0 +1,1 @@
+"""Tests of the record: real SQLite files, and a real server where one can be started."""

@@ -1,0 +1,325 @@
+"""The index of reuse: what was seen is found again, wherever its rows are now."""
+
+import random
+import tracemalloc
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from decomposition.events import (
+    Abstained,
+    Asked,
+    Entry,
+    Failed,
+    Joined,
+    Noted,
+    Refused,
+    Replied,
+    Unlocked,
+)
+from decomposition.message import Failure, Message
+from decomposition.ports import Closed, Reusable, Written
+from tests.traces.kit import ENGINE, EXPERT, append, deliberation, recorded
+from traces.bloom import Bloom
+from traces.reuse import ReuseIndex
+from traces.store import Store
+from traces.verify import verify
+from traces.window import Window
+
+
+def key(number: int) -> bytes:
+    """A key as views have them."""
+    return blake2b(str(number).encode(), digest_size=20).digest()
+
+
+# -- the parts ---------------------------------------------------------------------------------
+
+
+def test_a_bloom_filter_knows_what_was_added() -> None:
+    """Never a false no; seldom a false yes."""
+    bloom = Bloom(1 << 16)
+    bloom.add(map(key, range(10_000)))
+    assert all(key(number) in bloom for number in range(10_000))
+    wrong = sum(key(number) in bloom for number in range(10_000, 20_000))
+    assert wrong < 500
+
+
+def test_a_window_gives_up_its_oldest_rows_in_order() -> None:
+    """Rows leave sorted, all of one stretch of keys, each exactly once."""
+    window: Window[int] = Window(limit=200)
+    given: list[tuple[bytes, int]] = []
+    for number in range(1_000):
+        window.add(key(number), number)
+        if window.full:
+            due = window.due()
+            assert due == sorted(due)
+            given += due
+            window.written()
+        assert window.size <= 200
+    given += window.all()
+    assert sorted(row for _, row in given) == list(range(1_000))
+
+
+def test_a_window_makes_room_for_a_commit_of_any_size() -> None:
+    """However many rows came at once, it gives up as many as are too many."""
+    window: Window[int] = Window(limit=10)
+    for number in range(5_000):
+        window.add(key(number), number)
+    assert len(window.due()) >= 4_990
+    assert window.ends_round
+    window.written()
+    assert window.size <= 10
+
+
+def test_a_row_stays_in_the_window_until_it_is_safe() -> None:
+    """`due` alone removes nothing."""
+    window: Window[int] = Window(limit=0)
+    window.add(key(1), 1)
+    assert window.due() == [(key(1), 1)]
+    assert window.get(key(1)) == (1,)
+    window.written()
+    assert window.get(key(1)) == ()
+
+
+# -- turns -------------------------------------------------------------------------------------
+
+
+TURN: list[Entry] = [("0.1", Asked(("How much is 3 + 5?",), (7,))), ("0.1", Unlocked(("$a1",)))]
+
+
+def test_a_turn_is_found_by_its_key(store: Store) -> None:
+    """With its origin, its author, and exactly its events."""
+    session = recorded(store, 3)
+    by = replace(EXPERT, author="human", monotonic_us=9)
+    append(
+        store, session, [*TURN, ("0.1", Replied("x"))], by, Reusable([(key(1), session.number, 3)])
+    )
+    ((turn,), none) = store.turns([key(1), key(2)])
+    assert turn.origin == f"{session.trace}#3"
+    assert turn.author == "human"
+    assert list(turn.entries) == TURN
+    assert none == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ("0.2", Noted("another place"), EXPERT),
+        ("0.1", Noted("another time"), replace(EXPERT, wall_us=5)),
+    ],
+)
+def test_a_turn_ends_where_another_begins(store: Store, after: tuple[str, Noted, object]) -> None:
+    """Events of another workspace, or given at another time, are not of the turn."""
+    session = store.register.open_session(now_us=1)
+    path, event, by = after
+    assert isinstance(by, type(EXPERT))
+    entries = [("0.1", Noted("mine"), EXPERT), (path, event, by)]
+    store.commit_now([Written(session.number, 0, entries)], Reusable([(key(1), session.number, 0)]))
+    assert [turn.entries for turn in store.turns([key(1)])[0]] == [(("0.1", Noted("mine")),)]
+
+
+def test_a_long_turn_is_read_whole(store: Store) -> None:
+    """Also beyond what one query brings."""
+    session = recorded(store, 3)
+    entries: list[Entry] = [("0.1", Noted(str(number))) for number in range(100)]
+    by = replace(EXPERT, wall_us=5)
+    append(store, session, entries, by, Reusable([(key(1), session.number, 3)]))
+    assert list(store.turns([key(1)])[0][0].entries) == entries
+
+
+def test_what_the_engine_decided_is_no_turn(store: Store) -> None:
+    """A key that leads there leads nowhere."""
+    session = recorded(store, 3, ENGINE)
+    append(store, session, TURN, ENGINE, Reusable([(key(1), session.number, 1)]))
+    assert store.turns([key(1)]) == [[]]
+
+
+def test_all_turns_of_a_key_come_in_the_order_of_recording(place: Path) -> None:
+    """From the window and from the file alike."""
+    origins: list[str] = []
+    for _ in range(3):
+        with Store.open(place) as store:
+            for _ in range(2):
+                session = recorded(store, 3)
+                append(store, session, TURN, reusable=Reusable([(key(1), session.number, 3)]))
+                origins.append(f"{session.trace}#3")
+            assert [turn.origin for turn in store.turns([key(1)])[0]] == origins
+
+
+# -- answers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "message", "failure"),
+    [
+        (Replied("8"), Message.of("8"), None),
+        (Replied(r"8 \[about\] \$q"), Message.of("8 [about] $q"), None),
+        (Abstained("too hard"), None, Failure("abstained", "too hard")),
+        (Failed(Failure("refused", "no"), "detail"), None, Failure("refused", "no")),
+        (Joined("t-1/0.1", "00", Message.of("8")), Message.of("8"), None),
+    ],
+)
+def test_a_closed_workspace_is_found_by_its_question(
+    store: Store,
+    event: Replied | Abstained | Failed | Joined,
+    message: Message | None,
+    failure: Failure | None,
+) -> None:
+    """With what it came to."""
+    session = recorded(store, 3)
+    reusable = Reusable(joins=[(key(1), session.number, 3, b"d" * 32)])
+    append(store, session, [("0.2:1", event)], reusable=reusable)
+    assert store.closed(key(1)) == Closed(
+        f"{session.trace}/0.2:1", (b"d" * 32).hex(), message, failure
+    )
+    assert store.closed(key(2)) is None
+
+
+def test_the_first_answer_to_a_question_stays(place: Path) -> None:
+    """Whoever closed it first, and in which process."""
+    firsts: list[str] = []
+    for _ in range(2):
+        with Store.open(place) as store:
+            for _ in range(2):
+                session = recorded(store, 3)
+                reusable = Reusable(joins=[(key(1), session.number, 3, b"d" * 32)])
+                append(store, session, [("0.1", Replied("8"))], reusable=reusable)
+                firsts.append(f"{session.trace}/0.1")
+    with Store.open(place) as store:
+        found = store.closed(key(1))
+        assert found is not None
+        assert found.origin == firsts[0]
+        assert verify(store).ok
+
+
+def test_an_answer_that_does_not_stand_by_itself_is_not_given(store: Store) -> None:
+    """A reply with a pointer means something in its own workspace only."""
+    session = recorded(store, 3)
+    reusable = Reusable(joins=[(key(1), session.number, 3, b"d" * 32)])
+    append(store, session, [("0.1", Replied("see $a1"))], reusable=reusable)
+    assert store.closed(key(1)) is None
+
+
+@pytest.mark.parametrize("event", [Noted("x"), Refused("x")])
+def test_a_key_that_leads_to_no_answer_leads_nowhere(store: Store, event: Noted | Refused) -> None:
+    """The index may be wrong; the events are right."""
+    session = recorded(store, 3)
+    reusable = Reusable(joins=[(key(1), session.number, 3, b"d" * 32)])
+    append(store, session, [("0.1", event)], reusable=reusable)
+    assert store.closed(key(1)) is None
+
+
+def test_a_flipped_row_of_the_index_is_not_used(place: Path) -> None:
+    """It could lead to the turn of another view."""
+    with Store.open(place) as store:
+        session = recorded(store, 9)
+        append(
+            store,
+            session,
+            TURN,
+            reusable=Reusable([(key(1), session.number, 9)], [(key(2), session.number, 9, b"d")]),
+        )
+    with Store.open(place) as store:
+        with store.database.writing() as writer:
+            assert writer.run("UPDATE memo SET number = number - 8") == 1
+            assert writer.run("UPDATE joinable SET number = number - 8") == 1
+        assert store.turns([key(1)]) == [[]]
+        assert store.closed(key(2)) is None
+        assert not verify(store).ok
+
+
+# -- rows on their way -------------------------------------------------------------------------
+
+
+def filled(store: Store, turns: int, each: int = 50) -> int:
+    """A session with so many turns, each under a key of its own."""
+    session = store.register.open_session(now_us=1)
+    for first in range(0, turns, each):
+        entries = [
+            (f"0.{number}", Replied(f"answer {number}"), EXPERT)
+            for number in range(first, first + each)
+        ]
+        memo = [(key(number), session.number, number) for number in range(first, first + each)]
+        store.commit_now([Written(session.number, first, entries)], Reusable(memo))
+    return session.number
+
+
+@pytest.mark.parametrize("window", [0, 100, 1_000, 100_000])
+def test_keys_are_found_wherever_their_rows_are(place: Path, window: int) -> None:
+    """In the window, in the file, and in the file of the next process."""
+    numbers = random.Random(5).sample(range(2_000), 200)  # noqa: S311 - a sample for a test
+    for opened in range(2):
+        with Store.open(place, window_rows=window) as store:
+            if not opened:
+                filled(store, 2_000)
+            found = store.turns([key(number) for number in numbers])
+            assert [turn.entries[0][1] for (turn,) in found] == [
+                Replied(f"answer {number}") for number in numbers
+            ]
+            assert store.turns([key(number) for number in range(2_000, 2_100)]) == [[]] * 100
+
+
+def test_a_clean_end_leaves_nothing_behind(place: Path) -> None:
+    """When the store was closed the index holds all turns."""
+    with Store.open(place, window_rows=300) as store:
+        filled(store, 1_000)
+        assert store.memo_behind() == []
+    with Store.open(place) as store:
+        assert store.memo_behind() == []
+        assert store.database.rows("SELECT COUNT(*) FROM memo") == [(1_000,)]
+
+
+def test_after_a_crash_the_index_can_be_derived_again(place: Path) -> None:
+    """The store says from where on, and takes what was derived; nothing is used twice."""
+    crashed = Store.open(place, window_rows=300)
+    session = filled(crashed, 4_000)
+    recorded(crashed, 5)
+    crashed.database.close()
+    with Store.open(place) as store:
+        ((behind, reached),) = store.memo_behind()
+        assert behind == session
+        assert 0 < reached < 4_000
+        kept = store.database.rows("SELECT COUNT(*) FROM memo WHERE number < ?", (reached,))
+        assert kept == [(reached,)]
+        memo = [(key(number), session, number) for number in range(reached, 4_000)]
+        store.reindex(session, 4_000, Reusable(memo))
+        assert store.memo_behind() == []
+        assert store.database.rows("SELECT COUNT(*) FROM memo") == [(4_000,)]
+        assert [len(turns) for turns in store.turns(list(map(key, range(4_000))))] == [1] * 4_000
+        assert verify(store).ok
+
+
+def test_a_session_without_reuse_is_never_behind(place: Path) -> None:
+    """Its turns were not meant to be used again."""
+    crashed = Store.open(place)
+    recorded(crashed, 10)
+    crashed.database.close()
+    with Store.open(place) as store:
+        assert store.memo_behind() == []
+
+
+def test_memory_does_not_grow_with_the_number_of_keys(place: Path) -> None:
+    """Ten times as many keys take no more memory than the window and the filter."""
+    with Store.open(place, window_rows=1_000) as store:
+        index = ReuseIndex(store.database, 1_000)
+        session = recorded(store, 3).number
+        sizes: list[int] = []
+        tracemalloc.start()
+        for first in range(0, 44_000, 500):
+            reusable = Reusable([(key(each), session, 1) for each in range(first, first + 500)])
+            while index.spills:
+                with store.database.writing() as writer:
+                    index.write(writer, Reusable())
+                index.remember(Reusable(), (), spilled=True)
+            index.remember(reusable, ((session, 3),), spilled=False)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        assert max(sizes[8:]) < 1.5 * max(sizes[:8])
+
+
+def test_deliberations_of_the_kit_can_be_used(store: Store) -> None:
+    """The kit's events are what these tests take them for."""
+    session = recorded(store, 20)
+    assert store.entries(session.number) == deliberation(20)

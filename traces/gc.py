@@ -1,0 +1,175 @@
+"""Garbage: sessions and runs that are removed, with everything that belongs to them.
+
+What other sessions took from them is looked for first: an answer whose origin is gone can no
+longer be followed to the people and models beneath.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from decomposition.events import KINDS, Audited, Joined
+from traces.codec import decode
+from traces.database import Writer, in_groups, marks
+from traces.digest import seal
+from traces.errors import StillNeeded
+from traces.record import FINISHED
+from traces.redact import purge
+from traces.store import Store
+from traces.tables import EVENT_BITS
+
+_PAGE: Final = 5_000
+_AT_ONCE: Final = 64
+_NUMBER: Final = (1 << EVENT_BITS) - 1
+_NAMED: Final = 5
+_TAKING: Final = (KINDS.index(Joined), KINDS.index(Audited))
+_SCAN: Final = (
+    "SELECT id, kind, payload, origin FROM event WHERE id > ? "
+    "AND (origin IS NOT NULL OR kind IN (?, ?)) ORDER BY id LIMIT ?"
+)
+
+
+class Removed(Struct, frozen=True):
+    """What was, or would be, removed."""
+
+    runs: int
+    sessions: int
+    events: int
+    orphaned: int
+    """Events of other sessions that named something removed; marked as stale."""
+    purged: bool = False
+    """Whether the file was written anew; False while another process reads it."""
+
+    def __str__(self) -> str:
+        marked = f"; {self.orphaned} events of others are marked" if self.orphaned else ""
+        return f"{self.runs} runs, {self.sessions} sessions, {self.events} events{marked}"
+
+
+def remove(
+    store: Store,
+    *,
+    traces: Sequence[str] = (),
+    run: str = "",
+    before_us: int | None = None,
+    force: bool = False,
+    rehearse: bool = False,
+) -> Removed:
+    """Remove sessions, or a run with its sessions.
+
+    Args:
+        traces: Ids of sessions.
+        run: Name of a run; empty for none.
+        before_us: Also every session that was begun before this moment and is finished.
+        force: Also what other sessions took answers or turns from; their events are marked.
+        rehearse: Change nothing; say what would be removed.
+
+    Raises:
+        UnknownId: There is no such session or run.
+        StillNeeded: Other sessions took something from them, and this is not forced.
+        StoreStopped: The store does not take it; nothing has changed.
+    """
+    sessions = [store.register.find_session(trace).number for trace in traces]
+    runs = [store.register.find_run(run).number] if run else []
+    store.flush()
+    with store.database.writing() as writer:
+        gone = _chosen(writer, sessions, runs, before_us)
+        orphans = _orphans(writer, gone)
+        if orphans and not (force or rehearse):
+            raise _needed(writer, [session for session, _ in orphans])
+        events = sum(_count(writer, session) for session in gone)
+        if not rehearse:
+            _mark(writer, orphans)
+            store.reuse.forget(writer, gone)
+            _delete(writer, sorted(gone), runs)
+    if rehearse:
+        return Removed(len(runs), len(gone), events, len(orphans))
+    store.forget(sorted(gone))
+    return Removed(len(runs), len(gone), events, len(orphans), purge(store.database))
+
+
+def _chosen(
+    writer: Writer, sessions: Sequence[int], runs: Sequence[int], before_us: int | None
+) -> dict[int, str]:
+    """The sessions to remove, with their traces."""
+    found: dict[int, str] = {}
+    for some in in_groups(sessions, _AT_ONCE):
+        found |= dict(writer.rows(_BY_NUMBER, some))
+    for some in in_groups(runs, _AT_ONCE):
+        found |= dict(writer.rows(_BY_RUN, some))
+    if before_us is not None:
+        found |= dict(writer.rows(_BY_AGE, (before_us, *FINISHED)))
+    return found
+
+
+def _orphans(writer: Writer, gone: dict[int, str]) -> list[tuple[int, int]]:
+    """Events of sessions that stay, and name something in those that go."""
+    traces = set(gone.values())
+    found: list[tuple[int, int]] = []
+    after = -1
+    while rows := writer.rows(_SCAN, (after, *_TAKING, _PAGE)):
+        after = rows[-1][0]
+        for key, kind, payload, origin in rows:
+            session, number = key >> EVENT_BITS, key & _NUMBER
+            if session in gone:
+                continue
+            named = [origin or ""]
+            if kind in _TAKING and payload is not None:
+                event = decode(kind, payload, number)
+                named.append(event.origin if isinstance(event, Joined | Audited) else "")
+            if any(_trace(each) in traces for each in named):
+                found.append((session, number))
+    return found
+
+
+def _trace(origin: str) -> str:
+    """The trace that an origin names; empty where it is one's own."""
+    for sign in "#/":
+        head, found, _ = origin.partition(sign)
+        if found:
+            return head
+    return ""
+
+
+def _needed(writer: Writer, sessions: Sequence[int]) -> StillNeeded:
+    some = sorted(set(sessions))[:_AT_ONCE]
+    traces = [trace for _, trace in writer.rows(_BY_NUMBER, next(in_groups(some, _AT_ONCE)))]
+    named = ", ".join(traces[:_NAMED])
+    message = f"{len(set(sessions))} other sessions took answers or turns from them: {named}"
+    return StillNeeded(message, traces)
+
+
+def _count(writer: Writer, session: int) -> int:
+    rows = writer.rows("SELECT count FROM session WHERE id = ?", (session,))
+    return int(rows[0][0])
+
+
+def _mark(writer: Writer, orphans: Sequence[tuple[int, int]]) -> None:
+    reason = "what it was taken from was removed"
+    rows = [(*place, reason, seal(*place, reason)) for place in orphans]
+    writer.many(
+        "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        rows,
+    )
+
+
+def _delete(writer: Writer, gone: Sequence[int], runs: Sequence[int]) -> None:
+    bounds = [(each << EVENT_BITS, (each + 1) << EVENT_BITS) for each in gone]
+    writer.many("DELETE FROM event WHERE id >= ? AND id < ?", bounds)
+    each_session = [(each,) for each in gone]
+    writer.many("DELETE FROM redacted WHERE session = ?", each_session)
+    writer.many("DELETE FROM stale WHERE session = ?", each_session)
+    writer.many("DELETE FROM session WHERE id = ?", each_session)
+    each_run = [(each,) for each in runs]
+    writer.many("DELETE FROM line WHERE run = ?", each_run)
+    writer.many("DELETE FROM expected WHERE run = ?", each_run)
+    writer.many("DELETE FROM run WHERE id = ?", each_run)
+
+
+_BY_NUMBER: Final = f"SELECT id, trace FROM session WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608 - marks only
+_BY_RUN: Final = f"SELECT id, trace FROM session WHERE run IN ({marks(_AT_ONCE)})"  # noqa: S608 - marks only
+_BY_AGE: Final = (
+    "SELECT id, trace FROM session WHERE opened_us > 0 AND opened_us < ? "  # noqa: S608 - marks
+    f"AND status IN ({marks(len(FINISHED))})"
+)

@@ -1,0 +1,362 @@
+"""Redaction: a payload is taken away for good, and the chain still holds.
+
+The payload's commitment stays, its salt goes, and so does the seed from which the salt could
+be drawn again; the salts of the session's other events are stored from then on. The same text
+is taken away wherever else it stands, and the database is written anew, so that no free page
+holds it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct, json
+from msgspec.structs import replace
+
+from decomposition.events import (
+    KINDS,
+    ROOT,
+    Abstained,
+    Event,
+    Failed,
+    Joined,
+    Replied,
+)
+from traces.codec import decode, encode
+from traces.database import Database, Writer
+from traces.digest import commitment, new_seed, salt, seal
+from traces.errors import NotRedactable, StoreBusy
+from traces.husk import BLANK, husk, texts
+from traces.record import SessionRecord
+from traces.register import SESSION_COLUMNS, session_seal
+from traces.scrub import Scrub
+from traces.store import Store, now_us
+from traces.tables import EVENT_BITS
+
+SHORTEST: Final = 8
+"""Texts with fewer characters are not looked for elsewhere: they stand everywhere."""
+
+_PAGE: Final = 5_000
+_NUMBER: Final = (1 << EVENT_BITS) - 1
+_CLOSING: Final = (Replied, Abstained, Failed, Joined)
+_JOINED: Final = KINDS.index(Joined)
+_SCAN: Final = "SELECT id, path, kind, payload, origin FROM event WHERE id > ? ORDER BY id LIMIT ?"
+_TURN: Final = "path, answerer, author, wall_us, monotonic_us, duration_us, origin"
+
+_ESCAPE: Final = re.compile(r"\\([\[\]$\\])")
+
+Place = tuple[int, int]
+"""A session and the number of one of its events."""
+
+
+class Redaction(Struct, frozen=True):
+    """What was, or would be, taken away."""
+
+    events: tuple[tuple[str, int], ...]
+    """Traces with the numbers of their events, the named one first."""
+    sessions: int
+    """Sessions that an event was taken from; they are not used again."""
+    turns: int
+    """Rows that led from a view to a turn."""
+    answers: int
+    """Rows that led from a question to an answer."""
+    rows: int
+    """Other rows from which a text was taken: inputs, labels, answers, configurations."""
+    stale: int
+    """Events that may depend on what was taken away."""
+    purged: bool = False
+    """Whether the database was written anew; False while another process reads it."""
+    copies: tuple[str, ...] = ()
+    """Copies beside the store that still hold everything."""
+
+    def __str__(self) -> str:
+        changed = f"{len(self.events)} events of {self.sessions} sessions, {self.rows} other rows"
+        lines = [f"{changed}; {self.stale} events that depend on them are marked"]
+        if not self.purged:
+            lines.append("another process reads the store: free pages may still hold the texts")
+        lines += [f"this copy still holds the texts: {copy}" for copy in self.copies]
+        return "\n".join(lines)
+
+
+class _Target(Struct, frozen=True):
+    """An event that loses its payload."""
+
+    session: int
+    number: int
+    path: str
+    event: Event
+
+
+def redact(
+    store: Store,
+    trace: str,
+    number: int,
+    *,
+    reason: str,
+    everywhere: bool = True,
+    also: Sequence[str] = (),
+    rehearse: bool = False,
+) -> Redaction:
+    """Take away an event's payload and the same content elsewhere.
+
+    Args:
+        trace: Id of the session.
+        number: Of the event.
+        reason: Stays in the record.
+        everywhere: Also where only the same text stands, in any session.
+        also: More texts to take away wherever they stand, however short.
+        rehearse: Change nothing; say what would be changed.
+
+    Raises:
+        UnknownId: There is no such session.
+        NotRedactable: There is no such event, or its payload is gone already.
+        StoreStopped: The store does not take it; nothing has changed.
+    """
+    session = store.register.find_session(trace).number
+    database = store.database
+    work = _Work(store, reason, everywhere=everywhere, also=also)
+    if rehearse:
+        return work.result(work.find(database, session, number))
+    if database.on_sqlite:
+        database.execute("PRAGMA secure_delete = ON")
+    with database.writing() as writer:
+        targets = work.find(database, session, number)
+        work.take_away(writer, targets)
+    store.forget(sorted({target.session for target in targets}))
+    return replace(work.result(targets), purged=purge(database), copies=tuple(_copies(database)))
+
+
+def purge(database: Database) -> bool:
+    """Write the database anew, so that no free page holds what was removed.
+
+    Returns whether that was possible: not while another process reads.
+    """
+    if not database.on_sqlite:
+        for table in ("event", "session", "line", "expected", "run", "memo", "joinable"):
+            database.execute(f"VACUUM FULL {table}")
+        return True
+    try:
+        busy = [database.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]]
+        database.execute("VACUUM")
+        busy.append(database.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
+    except StoreBusy:
+        return False
+    return not any(busy)
+
+
+def _copies(database: Database) -> Iterator[str]:
+    if database.on_sqlite:
+        store = Path(database.place)
+        for pattern in (".before-*", ".migrating"):
+            yield from sorted(map(str, store.parent.glob(store.name + pattern)))
+
+
+class _Work:
+    """One redaction under way."""
+
+    def __init__(self, store: Store, reason: str, *, everywhere: bool, also: Sequence[str]) -> None:
+        self._store = store
+        self._reason = reason
+        self._everywhere = everywhere
+        self._wanted = {text for text in also if text}
+        """Texts that are looked for in every event."""
+        self._needles = set(self._wanted)
+        """Texts that are taken from other rows."""
+        self._raw: tuple[bytes, ...] = ()
+        self._traces: dict[int, str] = {}
+        self._turns = self._answers = self._rows = self._stale = 0
+
+    def result(self, targets: Sequence[_Target]) -> Redaction:
+        """What was found, or changed."""
+        return Redaction(
+            tuple((self._trace(target.session), target.number) for target in targets),
+            len({target.session for target in targets}),
+            self._turns,
+            self._answers,
+            self._rows,
+            self._stale,
+        )
+
+    def _trace(self, session: int) -> str:
+        if session not in self._traces:
+            self._traces[session] = self._store.register.session(session).trace
+        return self._traces[session]
+
+    # -- finding -------------------------------------------------------------------------------
+
+    def find(self, database: Database, session: int, number: int) -> list[_Target]:
+        """The named event, and every other that holds the same.
+
+        Raises:
+            NotRedactable: There is no such event, or its payload is gone already.
+        """
+        named = self._named(database, session, number)
+        own = {
+            form
+            for text in texts(named.event)
+            for form in (text, _unescaped(text))
+            if len(form) >= SHORTEST
+        }
+        self._wanted |= own if self._everywhere else set()
+        self._needles |= own
+        self._raw = tuple(_within_json(needle) for needle in self._wanted)
+        found = {(session, number): named}
+        fresh = [named]
+        while fresh:
+            origins = {self._turn_of(database, each) for each in fresh}
+            closed = {
+                f"{self._trace(each.session)}/{each.path}"
+                for each in fresh
+                if isinstance(each.event, _CLOSING)
+            }
+            alike = {(type(each.event), texts(each.event)) for each in fresh}
+            fresh = [
+                each
+                for each in self._scanned(database, origins, closed, alike)
+                if (each.session, each.number) not in found
+            ]
+            found |= {(each.session, each.number): each for each in fresh}
+        return list(found.values())
+
+    def _named(self, database: Database, session: int, number: int) -> _Target:
+        trace = self._trace(session)
+        sql = "SELECT path, kind, payload FROM event WHERE id = ?"
+        rows = database.rows(sql, ((session << EVENT_BITS) + number,))
+        if not rows:
+            raise NotRedactable(f"{trace} has no event {number}")
+        path, kind, payload = rows[0]
+        if payload is None:
+            raise NotRedactable(f"event {number} of {trace} is redacted already")
+        return _Target(session, number, path, decode(kind, payload, number))
+
+    def _turn_of(self, database: Database, target: _Target) -> str:
+        """By which name a memo calls the turn that an event belongs to."""
+        number = target.number
+        base = target.session << EVENT_BITS
+        sql = f"SELECT {_TURN} FROM event WHERE id = ?"  # noqa: S608 - names from this file
+        stamp = database.rows(sql, (base + number,))
+        while number and database.rows(sql, (base + number - 1,)) == stamp:
+            number -= 1
+        return f"{self._trace(target.session)}#{number}"
+
+    def _scanned(
+        self,
+        database: Database,
+        origins: set[str],
+        closed: set[str],
+        alike: set[tuple[type[Event], tuple[str, ...]]],
+    ) -> Iterator[_Target]:
+        """Events that hold the same, by their origin or by their text."""
+        after = -1
+        while rows := database.rows(_SCAN, (after, _PAGE)):
+            after = rows[-1][0]
+            for key, path, kind, payload, origin in rows:
+                if payload is None:
+                    continue
+                session, number = key >> EVENT_BITS, key & _NUMBER
+                named = any(raw in payload for raw in self._raw)
+                if not (named or kind == _JOINED or origin in origins):
+                    continue
+                event = decode(kind, payload, number)
+                if (
+                    (named and self._holds(event))
+                    or (origin in origins and (type(event), texts(event)) in alike)
+                    or (isinstance(event, Joined) and self._full(session, event.origin) in closed)
+                ):
+                    yield _Target(session, number, path, event)
+
+    def _full(self, session: int, origin: str) -> str:
+        return origin if "/" in origin else f"{self._trace(session)}/{origin}"
+
+    def _holds(self, event: Event) -> bool:
+        return any(needle in text for text in texts(event) for needle in self._wanted)
+
+    # -- taking away ---------------------------------------------------------------------------
+
+    def take_away(self, writer: Writer, targets: Sequence[_Target]) -> None:
+        """Change every row that is concerned, in one transaction."""
+        by_session: dict[int, list[_Target]] = {}
+        for target in targets:
+            by_session.setdefault(target.session, []).append(target)
+        for session, some in by_session.items():
+            self._salt(writer, session)
+            for target in some:
+                self._empty(writer, target)
+            self._mark(writer, session, some)
+            self._clear(writer, session, some)
+        self._turns, self._answers = self._store.reuse.forget(writer, by_session)
+        named = self._store.register.session(targets[0].session)
+        self._rows = Scrub(writer, self._needles).run(None if self._everywhere else named)
+
+    def _salt(self, writer: Writer, session: int) -> None:
+        """Store the salts of a session, and forget the seed from which they were drawn."""
+        sql = "SELECT salt_seed FROM session WHERE id = ?"
+        seed: bytes = writer.rows(sql, (session,))[0][0]
+        base = session << EVENT_BITS
+        sql = (
+            "SELECT id FROM event WHERE id >= ? AND id < ? "
+            "AND payload IS NOT NULL AND salt IS NULL ORDER BY id"
+        )
+        rows = writer.rows(sql, (base, base + _NUMBER + 1))
+        salts = [(salt(seed, key & _NUMBER), key) for (key,) in rows]
+        writer.many("UPDATE event SET salt = ? WHERE id = ?", salts)
+        # Later events draw their salts from a new one; another process notices by it.
+        writer.run("UPDATE session SET salt_seed = ? WHERE id = ?", (new_seed(), session))
+
+    def _empty(self, writer: Writer, target: _Target) -> None:
+        key = (target.session << EVENT_BITS) + target.number
+        ((salted, payload),) = writer.rows("SELECT salt, payload FROM event WHERE id = ?", (key,))
+        sql = "UPDATE event SET payload = NULL, salt = NULL, commitment = ? WHERE id = ?"
+        writer.run(sql, (commitment(salted, payload), key))
+        row = (target.session, target.number, now_us(), self._reason, encode(husk(target.event)))
+        sql = (
+            "INSERT INTO redacted (session, number, wall_us, reason, husk, seal) "
+            "VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        writer.run(sql, (*row, seal(*row)))
+
+    def _mark(self, writer: Writer, session: int, targets: Sequence[_Target]) -> None:
+        """Mark what may have seen the content: later events above, at and below its place."""
+        base = session << EVENT_BITS
+        first = min(target.number for target in targets)
+        sql = "SELECT id, path FROM event WHERE id > ? AND id < ? AND payload IS NOT NULL"
+        rows = writer.rows(sql, (base + first, base + _NUMBER + 1))
+        reason = f"depends on redacted event {first}"
+        for key, path in rows:
+            number = key & _NUMBER
+            if any(number > each.number and _related(path, each.path) for each in targets):
+                sql = (
+                    "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT DO NOTHING"
+                )
+                row = (session, number, reason)
+                self._stale += writer.run(sql, (*row, seal(*row)))
+
+    def _clear(self, writer: Writer, session: int, targets: Sequence[_Target]) -> None:
+        """Take the digest from a session's row, and the answer if its event lost it."""
+        ((*columns,),) = writer.rows(
+            f"SELECT {SESSION_COLUMNS} FROM session WHERE id = ?",  # noqa: S608 - our names
+            (session,),
+        )
+        row = SessionRecord(*columns)
+        roots = [each for each in targets if each.path.partition(":")[0] == ROOT]
+        lost = any(isinstance(each.event, _CLOSING) for each in roots)
+        row = replace(row, digest="", answer=BLANK if lost and row.answer else row.answer)
+        sql = "UPDATE session SET digest = '', answer = ?, seal = ? WHERE id = ?"
+        writer.run(sql, (row.answer, session_seal(row), session))
+
+
+def _related(path: str, other: str) -> bool:
+    """Whether a workspace is another one, an asker above it, or asked below it."""
+    above, below = sorted((path, other), key=len)
+    return above == below or (below.startswith(above) and below[len(above)] in ".:")
+
+
+def _unescaped(written: str) -> str:
+    return _ESCAPE.sub(r"\1", written)
+
+
+def _within_json(text: str) -> bytes:
+    """A text as it stands inside of a payload."""
+    return json.encode(text)[1:-1]
