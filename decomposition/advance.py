@@ -36,7 +36,7 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
     Raises:
         EngineBug: The event does not belong to a single workspace.
     """
-    path, question, samples, fuel, asks, shown, note = (
+    path, question, samples, fuel, asks, shown, note, noted = (
         workspace.path,
         workspace.question,
         workspace.sample_path,
@@ -44,24 +44,27 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
         workspace.asks,
         workspace.shown,
         workspace.note,
+        workspace.noted,
     )
     match event:
         case Replied():
             outcome = read(workspace, event.message)
             return Workspace(
-                path, question, samples, fuel, asks, shown, note, (), "all", outcome,
+                path, question, samples, fuel, asks, shown, note, noted, (), "all", outcome,
                 event.confidence,
             )  # fmt: skip
         case Asked():
             asks = read_questions(workspace, event.questions)
             fuel -= sum(event.fuel)
-            return Workspace(path, question, samples, fuel, asks, shown, note)
+            return Workspace(path, question, samples, fuel, asks, shown, note, noted)
         case Unlocked():
             return Workspace(
-                path, question, samples, fuel, asks, shown, note, event.pointers, event.wait
+                path, question, samples, fuel, asks, shown, note, noted, event.pointers, event.wait
             )
         case Noted():
-            return Workspace(path, question, samples, fuel, asks, shown, event.text)
+            shown = tuple(each for each in shown if not each[0].startswith("$n."))
+            noted = read(workspace, event.text)
+            return Workspace(path, question, samples, fuel, asks, shown, event.text, noted)
         case Abstained():
             return replace(workspace, fuel=fuel, outcome=Failure("abstained", event.reason))
         case Refused():
@@ -110,7 +113,9 @@ def woken(workspace: Workspace, shown: tuple[Shown, ...], fuel: int) -> Workspac
     """The workspace once content has arrived and unspent fuel has come back."""
     if workspace.shown:
         known = {name for name, _, _ in workspace.shown}
-        shown = workspace.shown + tuple(pair for pair in shown if pair[0] not in known)
+        shown = workspace.shown + tuple(each for each in shown if each[0] not in known)
+    if workspace.refusals:
+        return replace(workspace, waiting=(), shown=shown, fuel=workspace.fuel + fuel)
     return Workspace(
         workspace.path,
         workspace.question,
@@ -119,6 +124,7 @@ def woken(workspace: Workspace, shown: tuple[Shown, ...], fuel: int) -> Workspac
         workspace.asks,
         shown,
         workspace.note,
+        workspace.noted,
     )
 
 
@@ -149,9 +155,9 @@ def _whole(workspace: Workspace, head: str, name: str) -> Pointer:
     if head == "q":
         return Pointer(message=workspace.question)
     if head == "n":
-        if not workspace.note:
+        if workspace.noted is None:
             raise _invisible(name)
-        return Pointer(message=read(workspace, workspace.note))
+        return Pointer(message=workspace.noted)
     number = int(head[1:])
     if number > len(workspace.asks):
         raise _invisible(name)
@@ -162,8 +168,8 @@ def _container(workspace: Workspace, container: str, name: str) -> Message:
     """The visible message inside which a pointer stands."""
     if container == "$q":
         return workspace.question
-    if container == "$n" and workspace.note:
-        return read(workspace, workspace.note)
+    if container == "$n" and workspace.noted is not None:
+        return workspace.noted
     for shown, outcome, _ in workspace.shown:
         if shown == container and isinstance(outcome, Message):
             return outcome

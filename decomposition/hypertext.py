@@ -204,7 +204,9 @@ def write_out(message: Message, nesting: int = MAX_NESTING) -> str:
     for part in _joined(message):
         if isinstance(part, str):
             written.append(escape(part))
-        elif part.message is None or part.title or part.answer:
+        elif not isinstance(part, Pointer) or not isinstance(part.message, Message):
+            raise IllegalAction("a message holds text and nested messages, nothing else")
+        elif part.title or part.answer:
             raise IllegalAction("a message may nest content, but names pointers as text")
         else:
             written.append(f"[{write_out(part.message, nesting - 1)}]")
@@ -289,13 +291,41 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def folded_hash(message: Message, of_answer: Callable[[str], str]) -> str:
+def folded_hash(message: Message) -> str:
     """What tells whether two questions are the same for the cycle check.
 
-    The folded text itself for a message of text only, else a content hash.
+    The folded text itself for a message of text only, else a content hash. Pointers to answers
+    count by address, whether the answer has arrived or not, so that the check does not depend
+    on time.
     """
     first = message.parts[0] if len(message.parts) == 1 else None
     if type(first) is str:
         return folded(first)
     parts = tuple(folded(part) if isinstance(part, str) else part for part in message.parts)
-    return content_hash(Message(parts), of_answer)
+    return content_hash(Message(parts), str)
+
+
+def cut_written(written: str, limit: int) -> str:
+    """The longest beginning of at most `limit` bytes that means a beginning of the whole.
+
+    A cut falls neither inside a name or an escape nor between brackets that close.
+    """
+    kept = written.encode()[:limit].decode("utf-8", "ignore")
+    if len(kept) == len(written):
+        return written
+    partners = _partners(written)
+    end, opened, depth = len(kept), 0, 0
+    for token in _TOKEN.finditer(written):
+        start, stop = token.span()
+        if start >= end:
+            break
+        if stop > end:
+            end = start
+            break
+        if start in partners:
+            if written[start] == "[":
+                opened = start if not depth else opened
+                depth += 1
+            else:
+                depth -= 1
+    return written[: opened if depth else end]

@@ -14,9 +14,8 @@ from msgspec import Struct
 from decomposition.actions import Given
 from decomposition.answerers.base import Answerer
 from decomposition.errors import EngineBug, RunStopped, TransientFault
-from decomposition.events import Audited
 from decomposition.hypertext import Failure
-from decomposition.memo import actions, audited, choose
+from decomposition.memo import actions, audited, choose, keeps
 from decomposition.ports import (
     Account,
     Authorship,
@@ -195,14 +194,14 @@ class Loop:
             return jobs
         found = self._memo.turns([job.view.key for job in jobs])
         left: list[Job] = []
-        leaders: dict[bytes, Job] = {}
+        under_way = {job.view.key for flight in self._flights for job in flight.jobs}
         for job, turns in zip(jobs, found, strict=True):
             setting, key = job.session.setting, job.view.key
             turn = choose(turns, setting.memo_choice, setting.seed, key) if setting.memo else None
-            if turn is None and setting.memo and key in leaders:
+            if turn is None and setting.memo and key in under_way:
                 job.session.put_back(job.node)
                 continue
-            leaders[key] = job
+            under_way.add(key)
             if turn is not None and audited(setting.audit, setting.seed, key):
                 job.audit = turn
             elif turn is not None and self._reused(job, turn):
@@ -315,20 +314,13 @@ class Loop:
                 session.counts.lookups += 1
             else:
                 session.counts.calls += 1
-            if job.audit is not None:
-                self._audit(job, given)
-            key = job.view.key if session.setting.memo and seat.role != "primitive" else b""
+            before = len(session.staged)
+            remembered = session.setting.memo and seat.role != "primitive" and keeps(job.view)
+            key = job.view.key if remembered else b""
             session.act(job.node, given, authorship, key)
-
-    def _audit(self, job: Job, given: Given) -> None:
-        """Record whether the recorded turn and the fresh one agree."""
-        recorded = job.audit
-        if recorded is None:
-            return
-        agreed = actions(recorded.entries) == given
-        job.session.counts.audits += 1
-        job.session.counts.audits_agreed += agreed
-        job.session.note(job.node.path, Audited(recorded.origin, agreed))
+            if job.audit is not None:
+                fresh = [(p, e) for p, e, by in session.staged[before:] if by is authorship]
+                session.audit(job.node.path, job.audit, fresh)
 
     def _authorship(self, job: Job, duration_us: int) -> Authorship:
         return Authorship(

@@ -14,7 +14,7 @@ from decomposition.actions import Abstain, Action, Ask, Note, Reply, Turn, Unloc
 from decomposition.events import Abstained, Asked, Deferred, Entry, Noted, Replied, Unlocked
 from decomposition.hypertext import PLACE_BOUND, Failure
 from decomposition.ports import MemoTurn
-from decomposition.workspace import Workspace
+from decomposition.view import View
 
 Choice = Literal["first", "majority", "sample", "ask"]
 """Which of several observed turns is used; `ask` always asks again."""
@@ -44,11 +44,11 @@ def actions(entries: Sequence[Entry]) -> Turn | None:
     return tuple(turn) or None
 
 
-def keeps(workspace: Workspace) -> bool:
-    """Whether a turn for this workspace may be used elsewhere."""
+def keeps(view: View) -> bool:
+    """Whether a turn for this view may be used elsewhere."""
     return not any(
-        isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND
-        for _, outcome, _ in workspace.shown
+        isinstance(content, Failure) and content.kind in PLACE_BOUND
+        for content in view.shown.values()
     )
 
 

@@ -18,6 +18,7 @@ from decomposition.events import (
     ROOT,
     Abstained,
     Asked,
+    Audited,
     Combined,
     Deferred,
     Demanded,
@@ -29,12 +30,13 @@ from decomposition.events import (
     Refused,
     Replied,
     Sampled,
+    Unlocked,
     Woken,
 )
 from decomposition.hypertext import addresses, content_hash, folded_hash, write
-from decomposition.memo import keeps
+from decomposition.memo import actions
 from decomposition.message import PLACE_BOUND, Failure, Message, Outcome
-from decomposition.ports import Authorship, JoinStore
+from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import sample_key, view
 from decomposition.routing import route
 from decomposition.setting import Counts, Outlook, Seat, Setting, Status
@@ -46,6 +48,7 @@ from decomposition.workspace import Workspace
 QUESTION_KEY_BYTES: Final = 20
 _CLOSING: Final = frozenset({Replied, Abstained, Failed, Joined})
 _place = attrgetter("key")
+_ENDED: Final = "an unlock ends the turn; later actions in it are refused"
 
 
 class Session:
@@ -102,6 +105,9 @@ class Session:
         self.tree.collect = self._joins
         self.committed = len(entries)
         self.tree.resume()
+        for node in self.tree.nodes.values():
+            if node.workspace.closed and self._seat(self._role(node), node.workspace).overseer:
+                self.tree.folds_as(node, folded_hash(node.workspace.question))
         if not entries:
             raise EngineBug("a session without events cannot be resumed")
 
@@ -150,7 +156,7 @@ class Session:
             if not node.reading:
                 self.note(node.path, Demanded())
         else:
-            self.tree.awake.append(node)
+            self.tree.rouse(node)
 
     def _role(self, node: Node) -> str:
         environs = self.setting.environs
@@ -182,7 +188,7 @@ class Session:
 
     def _is_cycle(self, node: Node, *, acted: bool = False) -> bool:
         """Fail a question that equals one on its own path of overseers."""
-        mine = folded_hash(node.workspace.question, self.tree.hash_of_answer)
+        mine = folded_hash(node.workspace.question)
         self.tree.folds_as(node, mine)
         if acted or mine not in self.tree.askers:
             return False
@@ -310,10 +316,13 @@ class Session:
         taken = ready[-limit:]
         del ready[-limit:]
         taken.reverse()
+        for node in taken:
+            node.queued = False
         return taken
 
     def put_back(self, node: Node) -> None:
         """Leave a workspace that was taken for a later turn of the loop."""
+        node.queued = True
         self._ready.append(node)
         self._sorted = False
 
@@ -326,6 +335,13 @@ class Session:
         """Stage an event that the engine decided."""
         self._stage(path, event, self._engine)
 
+    def audit(self, path: str, recorded: MemoTurn, fresh: Sequence[Entry]) -> None:
+        """Stage whether a recorded turn and a fresh one, both as events, agree."""
+        agreed = actions(recorded.entries) == actions(fresh)
+        self.counts.audits += 1
+        self.counts.audits_agreed += agreed
+        self.note(path, Audited(recorded.origin, agreed))
+
     def view_of(self, node: Node) -> View:
         """What the answerer of a workspace sees."""
         workspace, seat = node.workspace, node.seat
@@ -334,20 +350,24 @@ class Session:
         return view(workspace, seat.looking)
 
     def act(self, node: Node, given: Given, authorship: Authorship, key: bytes = b"") -> None:
-        """Stage a turn; with a key it is remembered, unless it belongs to its place."""
+        """Stage a turn; with a key it is remembered, unless an action was refused."""
         workspace = node.workspace
         if workspace.outcome is not None:
             return
         first = self.committed + len(self.staged)
         if isinstance(given, Failure):
             self._stage(node.path, Failed(given), authorship)
-        elif node.seat.role == "cascade":
-            self._cascade(node, given, authorship)
-        elif self._turn(node, given, authorship) and key and keeps(workspace):
+        elif self._taken(node, given, authorship) and key:
             self.reusable_turns.append((key, self.number, first))
         workspace = node.workspace
         if workspace.outcome is None:
             self._go_on(node, workspace)
+
+    def _taken(self, node: Node, given: Given, authorship: Authorship) -> bool:
+        """Stage a turn as its role has it; whether it may be remembered."""
+        if node.seat.role == "cascade":
+            return self._cascade(node, given, authorship)
+        return self._turn(node, given, authorship)
 
     def _go_on(self, node: Node, workspace: Workspace) -> None:
         """Let a workspace that is still open act again, if it neither waits nor is overdue."""
@@ -355,7 +375,7 @@ class Session:
         if late is not None:
             self._stage(workspace.path, late, self._engine)
         elif not workspace.waiting:
-            self.tree.awake.append(node)
+            self.tree.rouse(node)
 
     def _turn(self, node: Node, given: object, authorship: Authorship) -> bool:
         """Stage the actions up to the first illegal one; whether all were legal."""
@@ -363,6 +383,7 @@ class Session:
         if type(given) is not tuple or not given:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
             return False
+        ended = False
         try:
             for action in cast("Turn", given):
                 event: Event = (
@@ -370,7 +391,10 @@ class Session:
                     if type(action) is Ask
                     else step(node.workspace, action, self._caps)
                 )
+                if ended:
+                    raise IllegalAction(_ENDED)  # noqa: TRY301 - refused like any illegal one
                 self._stage(path, event, authorship)
+                ended = type(event) is Unlocked
         except IllegalAction as refusal:
             self._stage(path, Refused(str(refusal)), authorship)
             return False
@@ -391,12 +415,11 @@ class Session:
         self.counts.dropped += event.dropped
         return event
 
-    def _cascade(self, node: Node, given: Given, authorship: Authorship) -> None:
+    def _cascade(self, node: Node, given: Given, authorship: Authorship) -> bool:
         """Take a sure student's answer; give the workspace to the overseer otherwise."""
         action = given[0] if isinstance(given, tuple) and given else None
         if isinstance(action, Reply) and self._sure(action):
-            self._turn(node, given, authorship)
-            return
+            return self._turn(node, given, authorship)
         draft = action.message if isinstance(action, Reply) else ""
         confidence = action.confidence if isinstance(action, Reply) else 0.0
         text = draft if isinstance(draft, str) else ""
@@ -405,6 +428,7 @@ class Session:
         self._stage(node.path, Deferred(text, confidence or 0.0), authorship)
         node.seat = self._seat("overseer", node.workspace)
         self._is_cycle(node)
+        return isinstance(action, Reply | Abstain)
 
     def _sure(self, reply: Reply) -> bool:
         return reply.confidence is not None and reply.confidence >= self.setting.policy.bound

@@ -6,6 +6,8 @@ replay exact: folding the same events gives the same tree.
 
 from typing import Final, TypeGuard
 
+from msgspec import ValidationError, convert, to_builtins
+
 from decomposition.actions import (
     MAX_SAMPLES,
     Abstain,
@@ -32,7 +34,7 @@ from decomposition.events import (
     Unlocked,
 )
 from decomposition.fuel import RESERVE, allot
-from decomposition.hypertext import Failure, Message, Outcome, is_simple, write_out
+from decomposition.hypertext import Failure, Message, Outcome, cut_written, is_simple, write_out
 from decomposition.workspace import MAX_REFUSALS, Workspace
 
 _SHORT: Final = 256
@@ -56,11 +58,25 @@ def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Eve
             return _unlocked(workspace, pointers, wait)
         case Note(text):
             _needs_two(workspace)
+            _well_formed(action)
             return Noted(_bounded(_readable(workspace, text), caps.answer_bytes, "note"))
         case Abstain(reason):
             return Abstained(_cut(_text(reason, "reason"), caps.question_bytes)[0])
         case _:
             raise IllegalAction(f"{type(action).__name__} is not an action")
+
+
+def _well_formed(action: Action) -> None:
+    """Nothing, if every field of an action is of its type, however deep.
+
+    Raises:
+        IllegalAction: One is not: an answerer is free to build anything.
+    """
+    try:
+        convert(to_builtins(action), type(action))
+    except (ValidationError, TypeError, ValueError, RecursionError) as error:
+        name = type(action).__name__
+        raise IllegalAction(f"a {name} of the wrong text or numbers: {str(error)[:200]}") from None
 
 
 def _acts(workspace: Workspace) -> None:
@@ -91,6 +107,8 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     _needs_two(workspace)
     if type(ask.questions) is not tuple or not ask.questions:
         raise IllegalAction("an ask needs at least one question")
+    if not all([_is_short(text) for text in ask.questions]):
+        _well_formed(ask)
     _check_ask(workspace, ask, caps)
     questions = tuple([_question(text, caps) for text in ask.questions[: caps.asks]])
     if not all([is_simple(text) for text in questions]):
@@ -167,6 +185,7 @@ def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
         return Replied(reply.message)
     if confidence is not None and not _is_probability(confidence):
         raise IllegalAction("confidence must be a number from 0 to 1")
+    _well_formed(reply)
     spans = tuple(_span(workspace, quote) for quote in reply.quotes)
     text, cut = _cut(_written(reply.message), caps.answer_bytes)
     if not text.strip():
@@ -236,7 +255,7 @@ def _cut(text: str, limit: int) -> tuple[str, int]:
     """At most so many bytes of a text, and the number of characters that were cut."""
     if len(text) * 4 <= limit:
         return text, 0
-    kept = text.encode()[:limit].decode("utf-8", "ignore")
+    kept = cut_written(text, limit)
     return kept, len(text) - len(kept)
 
 

@@ -122,6 +122,8 @@ class Node:
     tainted = False
     digest = b""
     opened = False
+    queued = False
+    """Whether it stands in the list of those that may act."""
     seat: "Any" = None
     """Who acts here: the session's business."""
     fold = ""
@@ -376,7 +378,7 @@ class Tree:
             new.append(piece)
             node.trail.append(merkle.sight_of(name, piece[2]))
         node.workspace = woken(workspace, tuple(new), fuel)
-        self.awake.append(node)
+        self.rouse(node)
 
     # -- answers -----------------------------------------------------------------------------
 
@@ -418,6 +420,12 @@ class Tree:
         outcome = node.workspace.outcome
         if isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND:
             node.tainted = True
+
+    def rouse(self, node: Node) -> None:
+        """Let a workspace act, once."""
+        if not node.queued:
+            node.queued = True
+            self.awake.append(node)
 
     def _own(self, path: str, event: Event) -> None:
         node = self.nodes.get(path)
@@ -493,7 +501,7 @@ class Tree:
             slot.waiters += ((node, node.epoch),)
         if not pending:
             node.reading = False
-            self.awake.append(node)
+            self.rouse(node)
 
     def read_through(self, node: Node, limit: int = 10_000) -> tuple[Shown, ...]:
         """Content behind a question's pointers, by name, at most `limit` pieces."""
@@ -688,6 +696,8 @@ class Tree:
     def resume(self) -> None:
         """Fill the loop's lists from the state, for a session that goes on after a fold."""
         self.awake, self.roused, self.settled = [], [], []
+        for node in self.nodes.values():
+            node.queued = False
         self.fresh = [node for node in self.nodes.values() if not node.workspace.closed]
         self.undecided = [
             slot

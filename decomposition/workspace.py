@@ -42,6 +42,8 @@ class Workspace(Struct, frozen=True, gc=False):
     """Unlocked pointers with their content, in the order of unlocking."""
     note: str = ""
     """In written form; empty for none."""
+    noted: Message | None = None
+    """The note as it was meant when it was written: names in it meant what they meant then."""
     waiting: tuple[str, ...] = ()
     """Pointers whose content the answerer waits for; empty while it may act."""
     wait: Wait = "all"

@@ -106,6 +106,7 @@ def _open_file(path: Path, *, readonly: bool, patience_s: float, scripts: Path) 
                 message = f"the store has schema {revision} and cannot be brought up to date: {why}"
                 raise MigrationFailed(place, message)
             bring_up(path, scripts, lambda: _connected(path, "rw", patience_s))
+            _look(path, patience_s, scripts)
         else:
             tidy(path, revision)
         alone = bool(why) and not os.access(path.absolute().parent, os.W_OK)
@@ -159,12 +160,16 @@ def _connected(
         alone: Put no files beside the store, unless it has some: changes are then not seen.
     """
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    log = path.with_name(path.name + "-wal")
+    log = _log(path)
     if alone and not (log.exists() and log.stat().st_size):
         address += "&immutable=1"
     return sqlite3.connect(
         address, uri=True, timeout=patience_s, isolation_level=None, check_same_thread=False
     )
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _look(path: Path, patience_s: float, scripts: Path) -> str:
@@ -193,10 +198,11 @@ def _foreign(connection: sqlite3.Connection) -> Iterator[str]:
     expected = {("table", name) for name in tables} | {("index", name) for name in indexes}
     found: set[tuple[str, str]] = set()
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
-        if str(name).startswith("sqlite_") or name == "alembic_version":
+        internal = str(name).startswith("sqlite_") or name == "alembic_version"
+        if internal and kind in ("table", "index"):
             continue
         found.add((kind, name))
-        if sql and kind == "table" and _FOREIGN.search(sql):
+        if kind == "table" and (_FOREIGN.search(sql) or not sql.startswith("CREATE TABLE")):
             yield f"a rule in table {name}"
     for kind, name in sorted(found - expected):
         yield f"{kind} {name} is foreign"
@@ -239,6 +245,10 @@ def _create(path: Path, scripts: Path) -> None:
     """
     if not path.absolute().parent.is_dir():
         raise NotAStore(str(path), "the folder does not exist")
+    log = _log(path)
+    if log.exists():
+        # SQLite would take it for the log of the new store.
+        raise NotAStore(str(path), f"{log.name} of a store that is gone is still here; remove it")
     new = path.with_name(f".{path.name}.{token_hex(4)}.new")
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
@@ -299,13 +309,11 @@ def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> No
         # Only one process at a time looks whether there is something to do.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
         tables = set(inspect(connection).get_table_names())
-        if tables and "alembic_version" not in tables:
+        if tables and not {"alembic_version", "session", "event"} <= tables:
             raise ForeignStore(place, "this database belongs to another program")
         revision = str(connection.exec_driver_sql(REVISION).scalar()) if tables else ""
         if revision and revision not in known:
-            if tables & set(Table.metadata.tables):
-                raise NewerStore(place, revision)
-            raise ForeignStore(place, "this database belongs to another program")
+            raise NewerStore(place, revision)
         if revision == known[-1]:
             return
         if readonly:

@@ -6,7 +6,7 @@ worked out before it is, so that the write lock is held for as short as possible
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Final, Self
@@ -30,7 +30,7 @@ from decomposition.workspace import Workspace
 from traces.batch import PLAIN, RICH, Batch, author_of
 from traces.codec import decode
 from traces.database import PATIENCE_S, Database, Row, Writer, in_groups, marks
-from traces.digest import Chain
+from traces.digest import Chain, seal
 from traces.errors import Conflict, CorruptEvent, StoreBusy
 from traces.opening import open_database
 from traces.reading import Reader
@@ -60,6 +60,9 @@ _TURN: Final = (
 )
 _TURN_PAGE: Final = 16
 _LAST_OF_TURN: Final = frozenset({Unlocked, Replied, Abstained, Refused, Failed, Deferred})
+_MARK: Final = (
+    "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 _FIRST_PAUSE_S: Final = 0.005
 _LONGEST_PAUSE_S: Final = 0.1
 
@@ -255,6 +258,21 @@ class Store:
             CorruptEvent: One is missing or cannot be read.
         """
         return self.reader.records(session, first, until)
+
+    def stale(self, session: int) -> dict[int, str]:
+        """Events of a session that depend on something redacted or retracted, and why."""
+        sql = "SELECT number, reason FROM stale WHERE session = ? ORDER BY number"
+        return dict(self.database.rows(sql, (session,)))
+
+    def mark_stale(self, session: int, reasons: Mapping[int, str]) -> None:
+        """Mark events as depending on something redacted or retracted.
+
+        Raises:
+            StoreStopped: The store does not take it.
+        """
+        rows = [(session, number, why) for number, why in sorted(reasons.items())]
+        with self.database.writing() as writer:
+            writer.many(_MARK, [(*row, seal(*row)) for row in rows])
 
     # -- using again -------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Window(Generic[Row]):
             self._next = (place + 1) % _BUCKETS
 
     def _oldest(self) -> list[int]:
-        """The buckets that must go so that there is room again, the one that waited longest first."""
+        """The buckets that must go to make room, the one that waited longest first."""
         over = self.size - self._limit
         places: list[int] = []
         while over > 0:

@@ -1,0 +1,301 @@
+"""Redaction: no byte of what was taken away is left, and everything else still holds."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decomposition.actions import Ask, Given, Note, Unlock
+from decomposition.events import Asked, Joined, Noted, Opened, Replied
+from decomposition.message import Message, Pointer
+from decomposition.ports import Reusable
+from decomposition.tree import fold
+from decomposition.view import View
+from tests.decomposition.kit import deliberate
+from tests.decomposition.programs import Program, question, seeds
+from tests.traces.engine import deliberated
+from tests.traces.kit import append, deliberation, recorded
+from traces.errors import Conflict, NotRedactable, UnknownId
+from traces.husk import BLANK, blanked, husk, texts
+from traces.record import Ending, NewLine
+from traces.redact import redact
+from traces.replay import tree_at
+from traces.store import Store
+from traces.verify import verify
+
+SECRET = 'the tiger\'s "naïve" pass\\word\n\u2028🐯'
+"""Characters that are escaped in JSON, and some that take two bytes or four."""
+
+
+def left(place: Path, secret: str) -> list[str]:
+    """In which files, and in which of its forms, a text is left."""
+    escaped = secret.encode("unicode_escape")
+    json_form = secret.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").encode()
+    forms = {
+        "UTF-8": secret.encode(),
+        "UTF-16 LE": secret.encode("utf-16-le"),
+        "UTF-16 BE": secret.encode("utf-16-be"),
+        "JSON": json_form,
+        "escapes": escaped,
+        "its beginning": "the tiger's".encode(),
+    }
+    return [
+        f"{file.name}: {name}"
+        for file in sorted(place.parent.iterdir())
+        for name, form in forms.items()
+        if form in file.read_bytes()
+    ]
+
+
+def asking(view: View) -> Given | str:
+    """Asks a subquestion about the secret and repeats its answer."""
+    if view.question.startswith("What is"):
+        return f"it is {SECRET}"
+    if not view.asked:
+        return (Note(f"look for {SECRET}"), Ask((f"What is {SECRET}?",)), Unlock(("$a1",)))
+    return "see $a1"
+
+
+def test_no_byte_is_left_in_any_file(place: Path) -> None:
+    """Not in events, answers, inputs, labels, indexes, free pages or logs; in no session."""
+    with Store.open(place) as store:
+        config = '{"about": ["%s"]}' % SECRET.replace("\\", "\\\\").replace('"', '\\"').replace(
+            "\n", "\\n"
+        )
+        line = NewLine(f"id {SECRET}", config, f"label {SECRET}")
+        run = store.register.create_run("first", "amplify", config, [line], now_us=5)
+        (waiting,) = store.register.sessions(run.number)
+        append(store, waiting, [("0", Opened(Message((f"ask {SECRET}",)), (5,)))])
+        store.register.finish(waiting.number, Ending("answered", f"so {SECRET}", "b2:1"))
+        for _ in range(2):
+            _, row = deliberated(store, f"Tell me of {SECRET}", asking, memo=True, joins="shared")
+            assert SECRET in row.answer
+        store.flush()
+        store.reuse.flush()
+        assert left(place, SECRET)
+        report = redact(store, row.trace, 0, reason=f"because of {SECRET}", also=[SECRET])
+        assert report.purged
+        assert (report.sessions, report.copies) == (3, ())
+        assert left(place, SECRET) == []
+        assert verify(store).ok
+    assert left(place, SECRET) == []
+    with Store.open(place) as store:
+        assert verify(store).ok
+        assert store.register.find_session(row.trace).answer == BLANK
+
+
+def test_a_redacted_trace_is_replayed_without_its_texts(store: Store) -> None:
+    """The tree keeps its form; only what was taken away is blank."""
+    _, row = deliberated(store, "Tell me", asking)
+    number = next(
+        each.number for each in store.records(row.number) if isinstance(each.event, Asked)
+    )
+    before = tree_at(store, row.number)
+    redact(store, row.trace, number, reason="asked for", also=[SECRET])
+    after = tree_at(store, row.number)
+    assert after.nodes.keys() == before.nodes.keys()
+    record = next(iter(store.records(row.number, number)))
+    assert record.redacted
+    assert record.event == Asked((BLANK,), record.event.fuel)  # type: ignore[attr-defined]
+    assert [each.redacted for each in store.records(row.number)].count(True) == 3
+
+
+def test_the_chain_goes_on_after_a_redaction(place: Path) -> None:
+    """The head is the same, later events are added, earlier ones can be redacted too."""
+    with Store.open(place) as store:
+        session = recorded(store, 20)
+        redact(store, session.trace, 7, reason="asked for", everywhere=False)
+        assert store.register.session(session.number).head == session.head
+        append(store, session, deliberation(30, 20))
+        redact(store, session.trace, 3, reason="asked for", everywhere=False)
+        redact(store, session.trace, 25, reason="asked for", everywhere=False)
+        append(store, session, deliberation(35, 30))
+        report = verify(store)
+        assert report.ok
+        assert (report.events, report.redacted) == (35, 3)
+    with Store.open(place) as store:
+        assert [r.number for r in store.records(session.number) if r.redacted] == [3, 7, 25]
+
+
+def test_a_redacted_text_cannot_be_guessed_back(store: Store) -> None:
+    """Without its salt the commitment does not say whether a guess is right."""
+    session = recorded(store, 20)
+    ((seed,),) = store.database.rows("SELECT salt_seed FROM session")
+    redact(store, session.trace, 7, reason="asked for", everywhere=False)
+    ((now, count),) = store.database.rows("SELECT salt_seed, count FROM session")
+    assert now != seed
+    rows = store.database.rows("SELECT id & 4294967295, salt, commitment FROM event")
+    assert [number for number, salt, _ in rows if salt is None] == [7]
+    assert [number for number, _, commitment in rows if commitment is not None] == [7]
+    assert len({salt for _, salt, _ in rows}) == count
+
+
+def test_a_process_that_works_the_session_notices(place: Path) -> None:
+    """Its next commit is a conflict, not a hole in the chain."""
+    with Store.open(place) as one, Store.open(place) as other:
+        session = recorded(one, 5)
+        append(other, session, deliberation(8, 5))
+        one.register.session(session.number)
+        redact(one, session.trace, 2, reason="asked for", everywhere=False)
+        with pytest.raises(Conflict):
+            append(other, session, deliberation(9, 8))
+        append(other, session, deliberation(9, 8))
+        assert verify(other).ok
+
+
+def test_what_was_taken_from_it_is_redacted_too(store: Store) -> None:
+    """Turns that a memo used again and answers that were joined, however short their text."""
+    _, first = deliberated(store, "Go", lambda _: "42", memo=True, joins="shared")
+    _, joined = deliberated(store, "Go", lambda _: "42", joins="shared")
+    _, again = deliberated(store, "Go", lambda _: "42", memo=True)
+    number = next(r.number for r in store.records(first.number) if isinstance(r.event, Replied))
+    report = redact(store, first.trace, number, reason="asked for", everywhere=False)
+    places = {(trace, number) for trace, number in report.events}
+    assert {trace for trace, _ in places} == {first.trace, joined.trace, again.trace}
+    events = [
+        each.event
+        for row in (first, joined, again)
+        for each in store.records(row.number)
+        if each.redacted
+    ]
+    assert [type(event) for event in events] == [Replied, Joined, Replied]
+    assert all(texts(event) == (BLANK,) for event in events)
+    assert verify(store).ok
+
+
+def test_nothing_redacted_is_used_again(store: Store) -> None:
+    """Its rows of the index are gone, in the window and in the file."""
+    for flushed in (False, True):
+        session = recorded(store, 3)
+        key, other = bytes([1 + flushed]) * 20, bytes([9 + flushed]) * 20
+        reusable = Reusable([(key, session.number, 3)], [(other, session.number, 3, b"d" * 32)])
+        append(store, session, [("0.1", Replied("an answer"))], reusable=reusable)
+        assert store.turns([key])[0]
+        if flushed:
+            store.reuse.flush()
+        report = redact(store, session.trace, 3, reason="asked for", everywhere=False)
+        assert (report.turns, report.answers) == (int(flushed), int(flushed))
+        assert store.turns([key]) == [[]]
+        assert store.closed(other) is None
+        assert verify(store).ok
+
+
+def test_what_may_depend_on_it_is_marked(store: Store) -> None:
+    """Later events of its workspace, of its askers and below it; no others."""
+    session = store.register.open_session(now_us=5)
+    paths = ["0", "0.1", "0.1.2", "0.1.2:1", "0.1.2.4", "0.2", "0.1.20", "0.1", "0.1.2", "0"]
+    append(store, session, [(path, Noted(f"note {number}")) for number, path in enumerate(paths)])
+    report = redact(store, session.trace, 2, reason="asked for", everywhere=False)
+    assert report.stale == 5
+    assert store.stale(session.number) == {
+        number: "depends on redacted event 2" for number in (3, 4, 7, 8, 9)
+    }
+
+
+def test_a_rehearsal_changes_nothing(place: Path) -> None:
+    """And says what would be taken away."""
+    with Store.open(place) as store:
+        first, second = recorded(store, 10), recorded(store, 10)
+        report = redact(store, first.trace, 1, reason="asked for", rehearse=True)
+        assert report.events[0] == (first.trace, 1)
+        assert {trace for trace, _ in report.events} == {first.trace, second.trace}
+        assert not any(r.redacted for r in store.records(first.number))
+        assert store.entries(first.number) == deliberation(10)
+
+
+def test_only_long_texts_are_looked_for_elsewhere(store: Store) -> None:
+    """A short answer stands everywhere; a long one is taken out wherever it stands."""
+    sessions = [recorded(store, 2) for _ in range(2)]
+    for text in ("short", "a long text"):
+        for session in sessions:
+            append(store, session, [("0", Noted(text)), ("0", Noted(f"and {text} too"))])
+    first, second = sessions
+    found = redact(store, first.trace, 2, reason="asked for").events
+    assert found == ((first.trace, 2),)
+    found = redact(store, first.trace, 4, reason="asked for").events
+    assert sorted(found) == sorted((s.trace, n) for s in sessions for n in (4, 5))
+    assert [r.number for r in store.records(second.number) if r.redacted] == [4, 5]
+
+
+def test_a_copy_from_before_a_migration_is_named(place: Path) -> None:
+    """It still holds everything; the caller must decide."""
+    with Store.open(place) as store:
+        session = recorded(store, 3)
+        copy = place.with_name(f"{place.name}.before-0001")
+        copy.touch()
+        report = redact(store, session.trace, 1, reason="asked for")
+        assert report.copies == (str(copy),)
+        assert str(copy) in str(report)
+
+
+def test_while_somebody_reads_the_file_cannot_be_written_anew(place: Path) -> None:
+    """The redaction stands, and says that free pages may hold the text."""
+    with Store.open(place, patience_s=0.1) as store:
+        session = recorded(store, 300)
+        with closing(sqlite3.connect(place, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT * FROM event").fetchone()
+            report = redact(store, session.trace, 1, reason="asked for")
+            assert not report.purged
+            assert "free pages" in str(report)
+        assert verify(store).ok
+
+
+@pytest.mark.parametrize("number", [-1, 20, 1 << 40])
+def test_an_event_that_is_not_there_cannot_be_redacted(store: Store, number: int) -> None:
+    """Nor can one twice."""
+    session = recorded(store, 20)
+    recorded(store, 20)
+    with pytest.raises(NotRedactable):
+        redact(store, session.trace, number, reason="asked for")
+    redact(store, session.trace, 5, reason="asked for", everywhere=False)
+    with pytest.raises(NotRedactable, match="already"):
+        redact(store, session.trace, 5, reason="asked for")
+    with pytest.raises(UnknownId):
+        redact(store, "t-none", 5, reason="asked for")
+    assert verify(store).ok
+
+
+# -- husks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", ""),
+        ("text", BLANK),
+        ("$a1", "$a1"),
+        ("from $a1 to $q.2.", f"{BLANK}$a1{BLANK}$q.2{BLANK}"),
+        ("a [nested [deep] one] b", f"{BLANK}[{BLANK}[{BLANK}]{BLANK}]{BLANK}"),
+        (r"costs \$a1 \[sic\]", BLANK),
+        ("$a1$a2", "$a1$a2"),
+        ("$nothing", BLANK),
+    ],
+)
+def test_a_blanked_text_keeps_pointers_and_brackets(written: str, expected: str) -> None:
+    """And nothing else."""
+    assert blanked(written) == expected
+
+
+def test_a_blanked_message_keeps_its_pointers() -> None:
+    """Titles and nested content are blank too."""
+    message = Message(("a", Pointer(Message(("b",)), title="c"), Pointer(answer="0.1")))
+    event = husk(Opened(message, (5,)))
+    assert event == Opened(
+        Message((BLANK, Pointer(Message((BLANK,)), title=BLANK), Pointer(answer="0.1"))), (5,)
+    )
+
+
+@settings(max_examples=60)
+@given(seeds, st.data())
+def test_whatever_is_redacted_the_rest_still_folds(seed: int, data: st.DataObject) -> None:
+    """Any events of any deliberation may be husks: the tree has the same workspaces."""
+    _, entries = deliberate(question(), Program(seed))
+    chosen = data.draw(st.sets(st.integers(0, len(entries) - 1)))
+    husks = [(path, husk(e) if n in chosen else e) for n, (path, e) in enumerate(entries)]
+    whole, left_over = fold(entries), fold(husks)
+    assert left_over.nodes.keys() == whole.nodes.keys()
+    assert left_over.finished == whole.finished
