@@ -27,9 +27,9 @@ from decomposition.step import Caps
 from decomposition.view import View
 from workbench.testing import deliberate
 
-CELLS = [(1, height) for height in range(1, 7)]
-CELLS += [(3, height) for height in range(1, 5)]
-CELLS += [(5, height) for height in range(1, 4)]
+HEIGHTS = {1: 6, 3: 4, 5: 3}
+"""Greatest height for each number of votes."""
+CELLS = [(k, height) for k, most in HEIGHTS.items() for height in range(1, most + 1)]
 CHANCES = (0.01, 0.05, 0.1)
 NODES = 150_000
 """Workspaces spent on a cell; the number of roots follows."""

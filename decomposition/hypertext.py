@@ -204,7 +204,7 @@ def write_out(message: Message, nesting: int = MAX_NESTING) -> str:
     for part in _joined(message):
         if isinstance(part, str):
             written.append(escape(part))
-        elif not isinstance(part, Pointer) or not isinstance(part.message, Message):
+        elif type(part) is not Pointer or part.message is None:
             raise IllegalAction("a message holds text and nested messages, nothing else")
         elif part.title or part.answer:
             raise IllegalAction("a message may nest content, but names pointers as text")

@@ -37,7 +37,7 @@ from decomposition.hypertext import addresses, content_hash, folded_hash, write
 from decomposition.memo import actions
 from decomposition.message import PLACE_BOUND, Failure, Message, Outcome
 from decomposition.ports import Authorship, JoinStore, MemoTurn
-from decomposition.rendering import sample_key, view
+from decomposition.rendering import view
 from decomposition.routing import route
 from decomposition.setting import Counts, Outlook, Seat, Setting, Status
 from decomposition.step import asked, overdue, step
@@ -282,7 +282,9 @@ class Session:
                 return b""
         state = blake2b(seat.looking.prefix, digest_size=QUESTION_KEY_BYTES)
         state.update(self._rules)
-        state.update(sample_key(workspace.sample_path))
+        # Unlike in a view's key every index counts: the subtree of a sample 0 has draws of its
+        # own, so its answer is not that of an unsampled question.
+        state.update(f"{workspace.sample_path}\0".encode())
         if self.setting.policy.kind in ("amplify", "table"):
             state.update(f"{workspace.depth}\0".encode())
         state.update(content_hash(workspace.question, tree.hash_of_answer).encode())

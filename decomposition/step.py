@@ -4,7 +4,7 @@ Nothing here reads a clock, draws a random number, waits or stores. That is what
 replay exact: folding the same events gives the same tree.
 """
 
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 from msgspec import ValidationError, convert, to_builtins
 
@@ -36,9 +36,6 @@ from decomposition.events import (
 from decomposition.fuel import RESERVE, allot
 from decomposition.hypertext import Failure, Message, Outcome, cut_written, is_simple, write_out
 from decomposition.workspace import MAX_REFUSALS, Workspace
-
-_SHORT: Final = 256
-"""Characters under which a simple text is under every cap that may be set."""
 
 
 def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Event:
@@ -107,7 +104,7 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     _needs_two(workspace)
     if type(ask.questions) is not tuple or not ask.questions:
         raise IllegalAction("an ask needs at least one question")
-    if not all([_is_short(text) for text in ask.questions]):
+    if not all([_is_short(text, caps.question_bytes) for text in ask.questions]):
         _well_formed(ask)
     _check_ask(workspace, ask, caps)
     questions = tuple([_question(text, caps) for text in ask.questions[: caps.asks]])
@@ -125,13 +122,13 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     )
 
 
-def _is_short(text: object) -> TypeGuard[str]:
-    """Whether a text needs no further look: simple, not blank, under every cap."""
-    return type(text) is str and len(text) < _SHORT and is_simple(text) and not text.isspace()
+def _is_short(text: object, limit: int) -> TypeGuard[str]:
+    """Whether a text needs no further look: simple, not blank, under its cap."""
+    return type(text) is str and len(text) <= limit and is_simple(text) and not text.isspace()
 
 
 def _question(text: Text, caps: Caps) -> str:
-    if _is_short(text):
+    if _is_short(text, caps.question_bytes):
         return text
     written = _written(text)
     if not written.strip():
@@ -181,7 +178,7 @@ def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unl
 
 def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
     confidence = reply.confidence
-    if confidence is None and not reply.quotes and _is_short(reply.message):
+    if confidence is None and not reply.quotes and _is_short(reply.message, caps.answer_bytes):
         return Replied(reply.message)
     if confidence is not None and not _is_probability(confidence):
         raise IllegalAction("confidence must be a number from 0 to 1")

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from traces.database import PATIENCE_S, Database, Server, Sqlite
 from traces.errors import (
@@ -282,7 +283,7 @@ def _open_server(text: str, *, readonly: bool, scripts: Path) -> Database:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, poolclass=NullPool)
     except (NoSuchModuleError, ImportError) as error:
         raise NotAStore(text.partition("://")[0], f"no driver is installed: {error}") from None
     place = engine.url.render_as_string(hide_password=True)

@@ -70,12 +70,10 @@ class ReuseIndex:
         """
         if spilled:
             self._forget_written()
-        for key, session, number in reusable.memo:
-            self._window.add(key, (session, number, b""))
-            self._reached[session] = number
-        for key, session, number, digest in reusable.joins:
-            self._window.add(key, (session, number, digest))
-            self._reached[session] = number
+        rows = _rows(reusable)
+        if rows:
+            self._window.add(rows)
+            self._reached |= {row[0]: row[1] for _, row in rows}
         if self._reached:
             for session, count in counts:
                 if session in self._reached:
@@ -119,9 +117,7 @@ class ReuseIndex:
         Raises:
             StoreStopped: The store does not take them.
         """
-        rows = [(key, (session, number, b"")) for key, session, number in reusable.memo]
-        rows += [(key, (session, number, d)) for key, session, number, d in reusable.joins]
-        rows.sort()
+        rows = sorted(_rows(reusable))
         with self._database.writing() as writer:
             writer.many(_BEGIN, [(session,)])
             self._insert(writer, rows)
@@ -218,6 +214,12 @@ class ReuseIndex:
             turns += writer.run(_DROP_TURNS, some)
             answers += writer.run(_DROP_ANSWERS, some)
         return turns, answers
+
+
+def _rows(reusable: Reusable) -> list[tuple[bytes, _Row]]:
+    rows = [(key, (session, number, b"")) for key, session, number in reusable.memo]
+    rows += [(key, (session, number, digest)) for key, session, number, digest in reusable.joins]
+    return rows
 
 
 _LOOK_UP: Final = (

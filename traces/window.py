@@ -5,13 +5,16 @@ window keeps them in buckets by their first bits, and gives up the bucket that w
 when it is full: its rows, sorted, touch few pages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 WINDOW_ROWS: Final = 32_768
 _BUCKETS: Final = 64
 _SHIFT: Final = 2
 """From the first byte of a key to its bucket."""
+
+_KEY: Final = itemgetter(0)
 
 Row = TypeVar("Row")
 
@@ -26,14 +29,19 @@ class Window(Generic[Row]):
     def __init__(self, limit: int = WINDOW_ROWS) -> None:
         self._limit = limit
         self._buckets: list[dict[bytes, tuple[Row, ...]]] = [{} for _ in range(_BUCKETS)]
+        self._sizes = [0] * _BUCKETS
         self._next = 0
         self.size = 0
 
-    def add(self, key: bytes, row: Row) -> None:
-        """Take in one more row."""
-        bucket = self._buckets[key[0] >> _SHIFT]
-        bucket[key] = (*bucket.get(key, ()), row)
-        self.size += 1
+    def add(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+        """Take in more rows."""
+        buckets, sizes = self._buckets, self._sizes
+        for key, row in rows:
+            place = key[0] >> _SHIFT
+            bucket = buckets[place]
+            bucket[key] = (*bucket[key], row) if key in bucket else (row,)
+            sizes[place] += 1
+        self.size = sum(sizes)
 
     def get(self, key: bytes) -> tuple[Row, ...]:
         """The rows of a key, in the order in which they came."""
@@ -54,14 +62,15 @@ class Window(Generic[Row]):
 
         They stay here until `written` says that they are safe.
         """
-        return [row for place in self._oldest() for row in self._sorted(place)]
+        return self._sorted(self._oldest())
 
     def written(self) -> None:
         """Forget what `due` gave."""
         for place in self._oldest():
-            self.size -= _rows(self._buckets[place])
             self._buckets[place] = {}
+            self._sizes[place] = 0
             self._next = (place + 1) % _BUCKETS
+        self.size = sum(self._sizes)
 
     def _oldest(self) -> list[int]:
         """The buckets that must go to make room, the one that waited longest first."""
@@ -69,12 +78,12 @@ class Window(Generic[Row]):
         places: list[int] = []
         while over > 0:
             places.append((self._next + len(places)) % _BUCKETS)
-            over -= _rows(self._buckets[places[-1]])
+            over -= self._sizes[places[-1]]
         return places
 
     def all(self) -> list[tuple[bytes, Row]]:
         """Every row, sorted."""
-        return [row for place in range(_BUCKETS) for row in self._sorted(place)]
+        return self._sorted(range(_BUCKETS))
 
     def clear(self) -> None:
         """Forget every row."""
@@ -85,12 +94,14 @@ class Window(Generic[Row]):
         for place, bucket in enumerate(self._buckets):
             left = {key: tuple(filter(wanted, rows)) for key, rows in bucket.items()}
             self._buckets[place] = {key: rows for key, rows in left.items() if rows}
-        self.size = sum(map(_rows, self._buckets))
+            self._sizes[place] = sum(map(len, left.values()))
+        self.size = sum(self._sizes)
 
-    def _sorted(self, place: int) -> list[tuple[bytes, Row]]:
-        bucket = self._buckets[place]
-        return [(key, row) for key in sorted(bucket) for row in bucket[key]]
-
-
-def _rows(bucket: dict[bytes, tuple[Row, ...]]) -> int:
-    return sum(map(len, bucket.values()))
+    def _sorted(self, places: Iterable[int]) -> list[tuple[bytes, Row]]:
+        """The rows of buckets, sorted within each by key; equal keys in the order they came."""
+        return [
+            (key, row)
+            for place in places
+            for key, rows in sorted(self._buckets[place].items(), key=_KEY)
+            for row in rows
+        ]

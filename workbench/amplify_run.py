@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from traces.store import Store
 
+from traces.store import Store
 from workbench.batch import (
     Summary,
     accept,

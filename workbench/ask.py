@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 import typer
 from msgspec import Struct
-from traces.store import Store, now_us
 
 from decomposition.tasks import task_named
 from decomposition.tree import Tree, fold
 from traces.record import Ending, Record, SessionRecord
+from traces.store import Store, now_us
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import doings
@@ -60,9 +60,7 @@ def ask(
     ends: list[Outcome] = []
     with Store.open(store_at) as store:
         config = msgspec.json.encode(options).decode()
-        row = store.register.open_session(
-            now_us=now_us(), seed=options.seed, config=config
-        )
+        row = store.register.open_session(now_us=now_us(), seed=options.seed, config=config)
         deliberation = Deliberation(
             store,
             CallLimit(options.max_calls),

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from traces.leases import hold
-from traces.store import Store, now_us
 
 from decomposition.session import Session
 from decomposition.tasks import task_named
 from traces.errors import NameTaken
+from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
+from traces.store import Store, now_us
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.exits import Exit, stop

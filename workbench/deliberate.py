@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
-from traces.store import Store
 
 from decomposition.loop import Loop
 from decomposition.ports import Authorship
 from decomposition.session import Session
 from decomposition.setting import Setting
 from traces.record import Ending, SessionRecord
+from traces.store import Store
 from workbench.account import CallLimit
 from workbench.clock import SystemClock
 from workbench.doings import counted

@@ -1,6 +1,6 @@
 """A deliberation in ten lines of Python, as it would stand in a notebook.
 
-    python docs/examples/notebook.py
+python docs/examples/notebook.py
 """
 
 import asyncio

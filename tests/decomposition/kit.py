@@ -6,6 +6,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from random import Random
 from typing import TypedDict, Unpack, cast
 
@@ -106,7 +107,7 @@ class MemoryStore:
         ends = [0, *self.ends[session]]
         return sum(
             len({path for path, _, by in rows[first:last] if by.answerer})
-            for first, last in zip(ends, ends[1:], strict=False)
+            for first, last in pairwise(ends)
         )
 
     async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:

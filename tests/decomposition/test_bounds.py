@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from decomposition.actions import Ask, Given, Reply, Unlock
+from decomposition.actions import Ask, Given, Note, Reply, Unlock
 from decomposition.answerers.scripted import Scripted
 from decomposition.caps import Caps
 from decomposition.routing import Policy
@@ -84,9 +84,6 @@ def doubling_answers_in_questions() -> None:
 def doubling_answers_read_through() -> None:
     """A student that reads through its question is shown a bounded part of what doubles."""
 
-    def script(view: View) -> Given | str:
-        return (Ask((f"{DEEP} x", "$a1 ?")), Reply("$a2"))
-
     def inner(view: View) -> Given | str:
         if "$q.1" in view.question:
             assert len(view.text) < 2_000_000
@@ -96,7 +93,9 @@ def doubling_answers_read_through() -> None:
     student = Scripted("student", inner, reads_through=True)
 
     def overseer(view: View) -> Given | str:
-        return script(view) if view.question == "root" else inner(view)
+        if view.question == "root":
+            return (Ask((f"{DEEP} x", "$a1 ?")), Reply("$a2"))
+        return inner(view)
 
     table = Policy("cascade", 0.5)
     session, _ = deliberate(
@@ -147,6 +146,21 @@ def doubling_notes_and_looks() -> None:
     assert 1_000 < len(shown) <= 5_000
 
 
+def doubling_notes() -> None:
+    """A note holds the note before it twice, sixty times over, and is passed on."""
+
+    def script(view: View) -> Given | str:
+        if view.question != "root":
+            return "$q" if not view.shown else (Unlock(("$q.1",)),)
+        notes = [Note("x")] + [Note("[$n] [$n] $n")] * DEEP
+        return (*notes, Ask(("about $n", "again $n")), Reply("$a1 $a2"))
+
+    for joins in ("none", "session"):
+        session, entries = deliberate("root", script, caps=Caps(answer_bytes=5_000), joins=joins)
+        fold(entries)
+        assert len(answer(session)) <= 5_000
+
+
 def wide_rendering() -> None:
     """A root that points ten thousand times to one long answer is rendered up to the cap."""
 
@@ -169,6 +183,7 @@ CASES: Final[tuple[Callable[[], None], ...]] = (
     doubling_questions_joined,
     doubling_questions_given_back,
     doubling_notes_and_looks,
+    doubling_notes,
     wide_rendering,
 )
 

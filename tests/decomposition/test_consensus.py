@@ -330,7 +330,7 @@ def test_the_judge_sees_answers_and_the_pointers_of_both_sides() -> None:
     )
     assert asked.pointers() == (facts, pending, Pointer(message=long))
     written = write(asked, "$q")
-    assert "Question: What is in $q.1 (facts)?\nAnswer 1: see $q.2\nAnswer 2: (none" in written
+    assert "Question: What is in $q.1?\nAnswer 1: see $q.2\nAnswer 2: (none" in written
     assert written.endswith(f"{NO_ANSWER}\nAnswer 3: $q.3")
 
 

@@ -111,7 +111,6 @@ def test_white_space_and_composition_hide_no_cycle(one: str, other: str) -> None
 )
 def test_other_questions_are_no_cycle(one: str, other: str) -> None:
     """A question that differs in anything else is worked."""
-
     turns: list[Given | str] = [(Ask((other,)), Unlock(("$a1",))), "leaf", "done"]
     session, entries = deliberate(written(one), lambda _: turns.pop(0))
     assert not cycles(entries)

@@ -143,7 +143,9 @@ def test_the_seed_of_hashes_changes_nothing() -> None:
 @settings(max_examples=CASES)
 @given(programs(), st.sampled_from([1, 3, 1024]), st.booleans())
 def test_a_fold_is_the_live_tree_at_every_commit(
-    actor: Answerer, width: int, reads: bool  # noqa: FBT001
+    actor: Answerer,
+    width: int,
+    reads: bool,  # noqa: FBT001
 ) -> None:
     """After each commit, folding what was committed gives the live tree's state (40 programs)."""
     actor.reads_through = reads
@@ -227,7 +229,9 @@ def resumed(actor: Answerer, entries: list[Entry], **options: object) -> tuple[s
 @settings(max_examples=CASES)
 @given(programs(), st.booleans(), st.data())
 def test_a_resume_after_any_commit_changes_nothing(
-    actor: Answerer, reads: bool, data: st.DataObject  # noqa: FBT001
+    actor: Answerer,
+    reads: bool,  # noqa: FBT001 - drawn
+    data: st.DataObject,
 ) -> None:
     """Folding what was committed and going on gives the undisturbed digest (40 programs)."""
     actor.reads_through = reads
@@ -249,9 +253,7 @@ def test_a_resume_after_every_commit_changes_nothing() -> None:
             fuel = 60 if endless else 10**6
             actor = Program(seed, endless=endless, rich=not endless)
             store = MemoryStore()
-            session, entries = deliberate(
-                question(level=1), actor, store=store, width=1, fuel=fuel
-            )
+            session, entries = deliberate(question(level=1), actor, store=store, width=1, fuel=fuel)
             outlook = session.outlook()
             for end in store.commits:
                 assert resumed(actor, entries[:end]) == (

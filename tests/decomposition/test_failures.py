@@ -178,7 +178,8 @@ RAISED: tuple[Exception, ...] = (
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("instant", [True, False])
 def test_an_answerer_that_raises_fails_its_own_workspaces(
-    error: Exception, instant: bool  # noqa: FBT001
+    error: Exception,
+    instant: bool,  # noqa: FBT001
 ) -> None:
     """Of three questions the one whose turn raises fails as `answerer`; the others are answered."""
 
@@ -228,12 +229,12 @@ def test_a_batch_that_breaks_is_tried_view_by_view() -> None:
     [
         lambda views: [(Reply("x"),)] * (len(views) - 1),
         lambda views: [(Reply("x"),)] * (len(views) + 1),
-        lambda views: [],
-        lambda views: None,
-        lambda views: 7,
-        lambda views: {},
-        lambda views: (Reply("x"),) * 5,
-        lambda views: "xy",
+        lambda _: [],
+        lambda _: None,
+        lambda _: 7,
+        lambda _: {},
+        lambda _: (Reply("x"),) * 5,
+        lambda _: "xy",
     ],
 )
 def test_the_wrong_number_of_turns_fails_the_batch(

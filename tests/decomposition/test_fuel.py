@@ -41,7 +41,7 @@ def fuels(entries: Sequence[Entry]) -> dict[str, int]:
 
 @given(st.integers(0, 10_000), st.integers(1, 300))
 def test_an_allotment_is_equal_whole_parts(fuel: int, parts: int) -> None:
-    """All but the reserve is given away, in parts that differ by one at most, greater ones first."""
+    """All but the reserve is given away, in parts that differ by one at most, larger ones first."""
     shares = allot(fuel, parts)
     assert len(shares) == parts
     assert sum(shares) == max(fuel - RESERVE, 0)
@@ -162,7 +162,9 @@ def test_without_fuel_there_is_no_deliberation() -> None:
     assert not actor.views
 
 
-@pytest.mark.parametrize("actor", [Looping(), Looping(same=True), Malformed(), Malformed("after-reply")])
+@pytest.mark.parametrize(
+    "actor", [Looping(), Looping(same=True), Malformed(), Malformed("after-reply")]
+)
 @pytest.mark.parametrize("fuel", [1, 2, 3, 7, 60])
 def test_whoever_never_answers_runs_out(actor: Answerer, fuel: int) -> None:
     """Asking for ever, or nonsense, ends within the root's fuel."""
@@ -332,7 +334,11 @@ def pots(entries: Sequence[Entry]) -> Iterator[int]:
     st.integers(1, 3),
 )
 def test_fuel_never_arises(
-    seed: int, fuel: int, endless: bool, joins: str, samples: int  # noqa: FBT001
+    seed: int,
+    fuel: int,
+    endless: bool,  # noqa: FBT001 - drawn
+    joins: str,
+    samples: int,
 ) -> None:
     """In any tree all fuel together falls by one with every action and never rises (60 trees)."""
     actor = Program(seed, endless=endless, rich=False)

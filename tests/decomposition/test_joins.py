@@ -162,7 +162,7 @@ def test_a_clean_failure_is_joined_like_an_answer(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(PLACE_BOUND))
 @pytest.mark.parametrize("deep", [0, 1, 3])
 def test_nothing_with_a_failure_of_its_place_below_is_joined(kind: str, deep: int) -> None:
-    """However far below it failed, and though its asker coped with it, the subtree is not reused."""
+    """However far below it failed, and though its asker coped, the subtree is not reused."""
 
     def script(view: View) -> Given | str:
         if view.question == "root":
@@ -273,7 +273,7 @@ def unclean(entries: Sequence[Entry]) -> set[str]:
 @settings(max_examples=3 * CASES)
 @given(seeds, st.integers(40, 600), st.booleans())
 def test_no_join_leads_to_a_failure_of_its_place(seed: int, fuel: int, endless: bool) -> None:  # noqa: FBT001
-    """In any tree with little fuel and many cycles, what is joined is clean all the way down (120)."""
+    """With little fuel and many cycles, what is joined is clean all the way down (120 trees)."""
     actor = Program(seed, endless=endless, rich=False)
     _, entries = deliberate(question(level=3), actor, fuel=fuel, joins="session", width=1)
     bad = unclean(entries)
@@ -338,7 +338,12 @@ def test_other_rules_share_nothing(options: dict[str, object]) -> None:
     actor = one_by_one("a")
     deliberate("root", actor, joins="shared", store=store)
     _, entries = deliberate(
-        "root", actor, joins="shared", store=store, number=2, **options  # type: ignore[typeddict-item]
+        "root",
+        actor,
+        joins="shared",
+        store=store,
+        number=2,
+        **options,  # type: ignore[typeddict-item]
     )
     assert not joins(entries)
 

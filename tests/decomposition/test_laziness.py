@@ -103,10 +103,14 @@ def test_an_eager_subquestion_starts_at_once_and_is_finished() -> None:
     def script(view: View) -> Given | str:
         match view.question:
             case "root":
-                return "x" if view.asked else (
-                    Ask(("a", "b"), eager=True, fuel=50),
-                    Note("n"),
-                    Unlock(("$q",)),
+                return (
+                    "x"
+                    if view.asked
+                    else (
+                        Ask(("a", "b"), eager=True, fuel=50),
+                        Note("n"),
+                        Unlock(("$q",)),
+                    )
                 )
             case "a":
                 return "y" if view.shown else (Ask(("below",), eager=True), Unlock(("$a1",)))
@@ -131,7 +135,7 @@ def test_demanding_twice_works_once() -> None:
             case "a":
                 return "1"
             case _:
-                return view.shown and "saw $q.1" or (Unlock(("$q.1",)),)  # type: ignore[return-value]
+                return (view.shown and "saw $q.1") or (Unlock(("$q.1",)),)  # type: ignore[return-value]
 
     actor = Watching(Scripted("shared", script))
     session, _ = deliberate("root", actor)
@@ -204,8 +208,7 @@ class Demand:
 @settings(max_examples=CASES)
 @given(seeds, st.sampled_from([1, 1024]))
 def test_exactly_what_is_demanded_is_worked(seed: int, width: int) -> None:
-    """In any tree the worked questions are those that a demand leads to, and all are answered
-    (60 trees)."""
+    """The worked questions are those that a demand leads to, and all are answered (60 trees)."""
     session, entries = deliberate(question(), Program(seed), width=width)
     demand = Demand(entries)
     demanded = demand.addresses()

@@ -17,7 +17,8 @@ from tests.decomposition.kit import digest as digest_of
 Script = Callable[[View], Given | str]
 
 
-def base(  # noqa: PLR0913 - each is one difference
+def base(
+    *,
     first: str = "a",
     second: str = "b",
     said: str = "leaf",
@@ -76,11 +77,11 @@ DIFFERENT: dict[str, Script] = {
 
 def test_every_difference_in_what_was_done_is_a_difference_of_digests() -> None:
     """Another question, act, look, answer, vote or refusal anywhere is another digest."""
-    found = {
-        name: digest_of(deliberate("root", script)[0]) for name, script in DIFFERENT.items()
-    }
+    found = {name: digest_of(deliberate("root", script)[0]) for name, script in DIFFERENT.items()}
     assert len(set(found.values())) == len(found)
-    roots = {digest_of(deliberate(written(text), base())[0]) for text in ("root", "root x", "root [x]")}
+    roots = {
+        digest_of(deliberate(written(text), base())[0]) for text in ("root", "root x", "root [x]")
+    }
     assert len(roots) == 3
 
 
@@ -136,7 +137,7 @@ children = st.lists(st.sampled_from([UNWORKED, b"\1" * 32, b"\0" * 31 + b"\1"]),
 
 @settings(max_examples=200)
 @given(marks, trails, children, marks, trails, children)
-def test_a_digest_tells_its_parts_apart(  # noqa: PLR0913 - two of three parts each
+def test_a_digest_tells_its_parts_apart(
     question: str,
     trail: list[str],
     below: list[bytes],

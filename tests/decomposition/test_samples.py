@@ -178,9 +178,7 @@ def votes_of(texts: Sequence[str | None]) -> Scripted:
         ("verify", ["x", "y", "none"], "abstained"),
     ],
 )
-def test_samples_are_combined_by_their_rule(
-    rule: str, texts: list[str | None], came: str
-) -> None:
+def test_samples_are_combined_by_their_rule(rule: str, texts: list[str | None], came: str) -> None:
     """The asker sees one answer, or an abstention where the rule takes none."""
     below = votes_of(texts)
 
@@ -222,9 +220,7 @@ def test_only_as_many_samples_are_drawn_as_the_rule_wants() -> None:
 @pytest.mark.parametrize("fuel", range(3, 12))
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("samples", [2, 3, 4])
-def test_samples_that_starve_are_combined_with_the_rest(
-    rule: str, samples: int, fuel: int
-) -> None:
+def test_samples_that_starve_are_combined_with_the_rest(rule: str, samples: int, fuel: int) -> None:
     """Where fuel is too little for all samples, the rule decides on those that there are."""
     session, entries = deliberate("root", asking(Ask(("a",), samples, rule)), fuel=fuel)
     assert session.finished

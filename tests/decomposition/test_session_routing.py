@@ -1,7 +1,5 @@
 """Routing in a session: who acts in which workspace, and what each may do there."""
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,9 +162,7 @@ def test_an_unsure_student_hands_over() -> None:
         "sum 1 8", overseer, student=pupil, policy=Policy("cascade", 0.9), store=store
     )
     assert answer(session) == "36"
-    assert [event for _, event in entries if isinstance(event, Deferred)] == [
-        Deferred("1036", 0.3)
-    ]
+    assert [event for _, event in entries if isinstance(event, Deferred)] == [Deferred("1036", 0.3)]
     assert who(store) == {
         "0": overseer.identity,
         "0.1": pupil.identity,
@@ -179,9 +175,7 @@ def test_an_unsure_student_hands_over() -> None:
 def test_the_overseer_does_not_see_the_draft() -> None:
     """Its view is that of a question that nobody has touched."""
     overseer = Watching(halving())
-    deliberate(
-        "sum 1 8", overseer, student=student(4, wrong=1000), policy=Policy("cascade", 0.9)
-    )
+    deliberate("sum 1 8", overseer, student=student(4, wrong=1000), policy=Policy("cascade", 0.9))
     assert overseer.views[0].text == "Question: sum 1 8\n"
 
 
@@ -230,7 +224,9 @@ def test_a_broken_student_hands_over_or_fails(kind: str) -> None:
     session, entries = deliberate(
         "q", lambda _: "decided", student=Malformed(kind), policy=Policy("cascade", 0.9), fuel=60
     )
-    assert session.outlook().answer in ("decided", "7") or "bad_output" in failures(entries).values()
+    assert (
+        session.outlook().answer in ("decided", "7") or "bad_output" in failures(entries).values()
+    )
     for _, event in entries:
         if isinstance(event, Deferred):
             assert "\0" not in event.draft
@@ -438,6 +434,24 @@ def test_what_a_reader_sees_it_can_name() -> None:
     assert answer(session) == "deep in this deep"
 
 
+def test_a_reader_that_takes_over_waits_too() -> None:
+    """An overseer that reads through is asked once all is there, also after a student deferred."""
+
+    def overseer(view: View) -> Given | str:
+        if view.question == "root":
+            return (Ask(("slow", "about $a1")), Reply("$a2"))
+        return view.shown["$q.1"] if "about" in view.question else "slowly"  # type: ignore[return-value]
+
+    session, entries = deliberate(
+        "root",
+        Scripted("overseer", overseer, reads_through=True),
+        student=Scripted("student", lambda _: (Reply("guess", 0.1),)),
+        policy=Policy("cascade", 0.9),
+    )
+    assert answer(session) == "slowly"
+    assert fold(entries).finish() == session.outlook().digest
+
+
 # -- over random trees -----------------------------------------------------------------------
 
 
@@ -448,9 +462,13 @@ def test_everybody_acts_only_where_the_policy_puts_them(seed: int, kind: str) ->
     store = MemoryStore()
     pupil = Program(seed + 1, samples=False)
     session, entries = deliberate(
-        question(), Program(seed), student=pupil, policy=Policy(kind, 0.9), store=store  # type: ignore[arg-type]
+        question(),
+        Program(seed),
+        student=pupil,
+        policy=Policy(kind, 0.9),
+        store=store,  # type: ignore[arg-type]
     )
-    rows: Sequence[tuple[Entry, str]] = [
+    rows: list[tuple[Entry, str]] = [
         (entry, by.answerer)
         for entry, by in zip(entries, store.authors(), strict=True)
         if by.answerer

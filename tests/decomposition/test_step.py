@@ -67,7 +67,7 @@ def test_a_reply_closes_and_costs_one() -> None:
 
 
 def test_an_abstention_closes_with_a_value() -> None:
-    """ "Don't know" is an answer: it travels as a failure of kind `abstained`."""
+    """An abstention is an answer: it travels as a failure of kind `abstained`."""
     event = step(OPEN, Abstain("too hard"))
     assert event == Abstained("too hard")
     assert advance(OPEN, event).outcome == Failure("abstained", "too hard")
@@ -488,23 +488,23 @@ def test_a_note_about_the_note_is_no_riddle(text: str) -> None:
     ),
     st.sampled_from(
         [
-            lambda x: Reply(x),
+            Reply,
             lambda x: Reply("x", x),
             lambda x: Reply("x", quotes=x),
             lambda x: Reply("x", quotes=(Quote(x, "x"),)),
             lambda x: Reply("x", quotes=(Quote("$q", x),)),
             lambda x: Reply(Message(x)),
             lambda x: Reply(Message((Pointer(message=x),))),
-            lambda x: Abstain(x),
-            lambda x: Note(x),
-            lambda x: Ask(x),
+            Abstain,
+            Note,
+            Ask,
             lambda x: Ask((x,)),
             lambda x: Ask(("x",), samples=x),
             lambda x: Ask(("x",), rule=x),
             lambda x: Ask(("x",), share=x),
             lambda x: Ask(("x",), eager=x),
             lambda x: Ask(("x",), fuel=x),
-            lambda x: Unlock(x),
+            Unlock,
             lambda x: Unlock((x,)),
             lambda x: Unlock(("$a1",), x),
             lambda x: x,

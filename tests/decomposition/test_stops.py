@@ -166,9 +166,7 @@ def test_a_run_that_is_cancelled_keeps_what_it_committed() -> None:
 
     async def interrupted() -> None:
         running = asyncio.create_task(Loop(store, FakeClock()).run(iter([session])))
-        while not any(view == "0.2" for view in session.tree.nodes):
-            await asyncio.sleep(0)
-        for _ in range(20):
+        for _ in range(200):
             await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -272,9 +270,7 @@ def test_several_sessions_share_a_loop() -> None:
     alone = [digest(deliberate(question(), Program(seed))[0]) for seed in range(12)]
     for at_once in (1, 5, 12):
         store = MemoryStore()
-        sessions = [
-            begun(question(), Program(seed), number=seed) for seed in range(12)
-        ]
+        sessions = [begun(question(), Program(seed), number=seed) for seed in range(12)]
         asyncio.run(Loop(store, FakeClock(), width=7).run(iter(sessions), at_once))
         assert [digest(session) for session in sessions] == alone
         assert sorted(store.sessions) == list(range(12))

@@ -124,6 +124,20 @@ def test_an_unlock_ends_the_turn_whether_the_content_is_there_or_not(
     assert own == ["Opened", "Asked", "Unlocked", "Refused", "Replied"]
 
 
+@pytest.mark.parametrize(
+    "after",
+    [Reply("x"), Note("x"), Abstain(), Ask(("x",)), Reply(" "), Ask(()), Unlock(("$a9",)), 7],
+)
+def test_a_refusal_after_an_unlock_does_not_tell_what_was_there(after: Action) -> None:
+    """Its words are the same for content that is there at once and for what is pending."""
+    said: set[str] = set()
+    for name in ("$q", "$q.1", "$a1", "$a3"):
+        turn = (Ask(("x", "y"), fuel=9), Ask(("z",), eager=True, fuel=9), Unlock((name,)), after)
+        _, entries = deliberate(LOOK, turns(turn, "done"), width=1)
+        said |= set(refusals(entries))
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize("closing", [Reply("first"), Abstain("first")])
 @pytest.mark.parametrize(
     "after", [Reply("second"), Note("x"), Ask(("x",)), Abstain(), Unlock(("$q",))]
@@ -149,7 +163,7 @@ def test_content_that_is_there_wakes_its_reader_once(names: tuple[str, ...]) -> 
 @settings(max_examples=CASES)
 @given(seeds)
 def test_nobody_acts_twice_on_one_view_or_after_closing(seed: int) -> None:
-    """Over random trees, every view brings exactly one turn, and nothing closes twice (40 trees)."""
+    """In any tree every view brings exactly one turn, and nothing closes twice (40 trees)."""
     store = MemoryStore()
     actor = Watching(Program(seed))
     _, entries = deliberate(question(), actor, store=store)
@@ -181,7 +195,7 @@ NO_TURNS: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("turn", NO_TURNS, ids=repr)
+@pytest.mark.parametrize("turn", NO_TURNS, ids=[type(turn).__name__ for turn in NO_TURNS])
 def test_what_is_no_turn_is_refused(turn: object) -> None:
     """Anything but a non-empty tuple of actions is refused, and three times ends it."""
     session, entries = deliberate("root", Raw(turn))

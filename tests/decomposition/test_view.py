@@ -256,15 +256,15 @@ class Guest(Answerer):
             self.seen.append(each)
             return (await self._program.act([each]))[0]
         left = int(each.question.split()[1])
-        if not each.asked:
-            fillers = tuple(f"host 0 filler {n}" for n in range(self._place))
-            if left > 1:
-                return (Ask((*fillers, f"host {left - 1}")), Unlock((f"$a{self._place + 1}",)))
-            if left == 1:
-                ask = Ask((self._about,), self._samples, "plurality", fuel=10**6)
-                unlock = Unlock((f"$a{self._place + 1}",))
-                return (*((Ask(fillers, fuel=1),) if fillers else ()), ask, unlock)
-        return (Reply("filler"),)
+        if not left:
+            return (Reply("filler"),)
+        fillers = tuple(f"host 0 filler {n}" for n in range(self._place))
+        if left > 1:
+            ask = Ask((*fillers, f"host {left - 1}"))
+        else:
+            ask = Ask((self._about,), self._samples, "plurality", fuel=10**6)
+        first = (Ask(fillers, fuel=1),) if fillers and left == 1 else ()
+        return (*first, ask, Reply(f"$a{self._place + 1}"))
 
 
 @settings(max_examples=CASES)
@@ -315,7 +315,9 @@ def test_equal_work_in_two_places_is_equal_in_every_view() -> None:
     def script(each: View) -> Given | str:
         match each.question:
             case "root":
-                return "done" if each.asked else (Ask(("p", "q", "p")), Unlock(("$a1", "$a2", "$a3")))
+                return (
+                    "done" if each.asked else (Ask(("p", "q", "p")), Unlock(("$a1", "$a2", "$a3")))
+                )
             case "q":
                 return "x" if each.asked else (Ask(("r", "p")), Unlock(("$a2",)))
             case "p":

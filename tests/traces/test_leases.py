@@ -117,6 +117,7 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(place: Path) -> Non
         ("nonsense", False),
         ("", False),
     ],
+    ids=["this", "reused", "gone", "elsewhere", "no start", "nonsense", "empty"],
 )
 def test_only_what_is_known_to_be_dead_is_dead(holder: str, *, dead: bool) -> None:
     """A process with the same number but another start is another process."""

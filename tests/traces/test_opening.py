@@ -297,10 +297,10 @@ def test_two_that_make_a_store_at_once_get_the_same_one(place: Path) -> None:
         "from traces.store import Store, now_us\n"
         f"Store.open({str(place)!r}).register.open_session(now_us=now_us())"
     )
-    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    assert [worker.wait() for worker in workers] == [0] * 4
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0] * 3
     with Store.open(place) as store:
-        assert len(store.register.sessions()) == 4
+        assert len(store.register.sessions()) == 3
         assert verify(store).ok
     assert [file.name for file in place.parent.iterdir()] == [place.name]
 

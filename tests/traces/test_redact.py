@@ -1,5 +1,6 @@
 """Redaction: no byte of what was taken away is left, and everything else still holds."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -26,21 +27,19 @@ from traces.replay import tree_at
 from traces.store import Store
 from traces.verify import verify
 
-SECRET = 'the tiger\'s "naïve" pass\\word\n\u2028🐯'
+TOLD = 'the tiger\'s "naïve" pass\\word\n\u2028🐯'
 """Characters that are escaped in JSON, and some that take two bytes or four."""
 
 
-def left(place: Path, secret: str) -> list[str]:
+def left(place: Path, text: str) -> list[str]:
     """In which files, and in which of its forms, a text is left."""
-    escaped = secret.encode("unicode_escape")
-    json_form = secret.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").encode()
     forms = {
-        "UTF-8": secret.encode(),
-        "UTF-16 LE": secret.encode("utf-16-le"),
-        "UTF-16 BE": secret.encode("utf-16-be"),
-        "JSON": json_form,
-        "escapes": escaped,
-        "its beginning": "the tiger's".encode(),
+        "UTF-8": text.encode(),
+        "UTF-16 LE": text.encode("utf-16-le"),
+        "UTF-16 BE": text.encode("utf-16-be"),
+        "JSON": json.dumps(text, ensure_ascii=False)[1:-1].encode(),
+        "ASCII JSON": json.dumps(text)[1:-1].encode(),
+        "its beginning": b"the tiger's",
     }
     return [
         f"{file.name}: {name}"
@@ -53,38 +52,37 @@ def left(place: Path, secret: str) -> list[str]:
 def asking(view: View) -> Given | str:
     """Asks a subquestion about the secret and repeats its answer."""
     if view.question.startswith("What is"):
-        return f"it is {SECRET}"
+        return f"it is {TOLD}"
     if not view.asked:
-        return (Note(f"look for {SECRET}"), Ask((f"What is {SECRET}?",)), Unlock(("$a1",)))
+        return (Note(f"look for {TOLD}"), Ask((f"What is {TOLD}?",)), Unlock(("$a1",)))
     return "see $a1"
 
 
 def test_no_byte_is_left_in_any_file(place: Path) -> None:
     """Not in events, answers, inputs, labels, indexes, free pages or logs; in no session."""
     with Store.open(place) as store:
-        config = '{"about": ["%s"]}' % SECRET.replace("\\", "\\\\").replace('"', '\\"').replace(
-            "\n", "\\n"
-        )
-        line = NewLine(f"id {SECRET}", config, f"label {SECRET}")
+        config = json.dumps({"about": [TOLD]})
+        line = NewLine(f"id {TOLD}", config, f"label {TOLD}")
         run = store.register.create_run("first", "amplify", config, [line], now_us=5)
         (waiting,) = store.register.sessions(run.number)
-        append(store, waiting, [("0", Opened(Message((f"ask {SECRET}",)), (5,)))])
-        store.register.finish(waiting.number, Ending("answered", f"so {SECRET}", "b2:1"))
-        for _ in range(2):
-            _, row = deliberated(store, f"Tell me of {SECRET}", asking, memo=True, joins="shared")
-            assert SECRET in row.answer
+        append(store, waiting, [("0", Opened(Message((f"ask {TOLD}",)), (5,)))])
+        store.register.finish(waiting.number, Ending("answered", f"so {TOLD}", "b2:1"))
+        ask = f"Tell me of {TOLD}"
+        deliberated(store, ask, asking, memo=True, joins="shared")
+        _, row = deliberated(store, ask, asking, memo=True, joins="shared")
+        assert TOLD in row.answer
         store.flush()
         store.reuse.flush()
-        assert left(place, SECRET)
-        report = redact(store, row.trace, 0, reason=f"because of {SECRET}", also=[SECRET])
+        assert left(place, TOLD)
+        report = redact(store, row.trace, 0, reason=f"because of {TOLD}", also=[TOLD])
         assert report.purged
         assert (report.sessions, report.copies) == (3, ())
-        assert left(place, SECRET) == []
+        assert left(place, TOLD) == []
         assert verify(store).ok
-    assert left(place, SECRET) == []
+    assert left(place, TOLD) == []
     with Store.open(place) as store:
         assert verify(store).ok
-        assert store.register.find_session(row.trace).answer == BLANK
+        assert store.register.find_session(row.trace).answer == f"see it is {BLANK}"
 
 
 def test_a_redacted_trace_is_replayed_without_its_texts(store: Store) -> None:
@@ -94,7 +92,7 @@ def test_a_redacted_trace_is_replayed_without_its_texts(store: Store) -> None:
         each.number for each in store.records(row.number) if isinstance(each.event, Asked)
     )
     before = tree_at(store, row.number)
-    redact(store, row.trace, number, reason="asked for", also=[SECRET])
+    redact(store, row.trace, number, reason="asked for", also=[TOLD])
     after = tree_at(store, row.number)
     assert after.nodes.keys() == before.nodes.keys()
     record = next(iter(store.records(row.number, number)))
@@ -190,9 +188,9 @@ def test_what_may_depend_on_it_is_marked(store: Store) -> None:
     append(store, session, [(path, Noted(f"note {number}")) for number, path in enumerate(paths)])
     report = redact(store, session.trace, 2, reason="asked for", everywhere=False)
     assert report.stale == 5
-    assert store.stale(session.number) == {
-        number: "depends on redacted event 2" for number in (3, 4, 7, 8, 9)
-    }
+    assert store.stale(session.number) == dict.fromkeys(
+        (3, 4, 7, 8, 9), "depends on redacted event 2"
+    )
 
 
 def test_a_rehearsal_changes_nothing(place: Path) -> None:

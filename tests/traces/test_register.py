@@ -27,25 +27,25 @@ def lines(count: int) -> list[NewLine]:
 def test_a_run_is_accepted_with_all_its_lines(place: Path) -> None:
     """Lines without labels, labels apart, a waiting session for each; in input order."""
     with Store.open(place) as store:
-        run = store.register.create_run("first", "amplify", '{"a": 1}', lines(25_000), now_us=5)
+        run = store.register.create_run("first", "amplify", '{"a": 1}', lines(12_000), now_us=5)
     with Store.open(place) as store:
         register = store.register
         assert register.find_run("first") == run
-        assert (run.total, run.status, run.created_us) == (25_000, "running", 5)
+        assert (run.total, run.status, run.created_us) == (12_000, "running", 5)
         found = register.lines(run.number)
         assert [(line.idx, line.external) for line in found] == [
-            (each, f"line {each}") for each in range(25_000)
+            (each, f"line {each}") for each in range(12_000)
         ]
         assert found[7].input == '{"question": "7?"}'
-        assert register.lines(run.number, 24_990, 3) == found[24_990:24_993]
-        assert register.expected(run.number) == {each: str(each) for each in range(0, 25_000, 2)}
+        assert register.lines(run.number, 11_990, 3) == found[11_990:11_993]
+        assert register.expected(run.number) == {each: str(each) for each in range(0, 12_000, 2)}
         sessions = register.sessions(run.number)
         assert [(session.idx, session.seed) for session in sessions] == [
-            (each, each) for each in range(25_000)
+            (each, each) for each in range(12_000)
         ]
         assert {session.status for session in sessions} == {"waiting"}
-        assert len({session.trace for session in sessions}) == 25_000
-        assert register.progress(run.number) == {"waiting": 25_000}
+        assert len({session.trace for session in sessions}) == 12_000
+        assert register.progress(run.number) == {"waiting": 12_000}
         assert verify(store).ok
 
 

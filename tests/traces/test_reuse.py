@@ -51,7 +51,7 @@ def test_a_window_gives_up_its_oldest_rows_in_order() -> None:
     window: Window[int] = Window(limit=200)
     given: list[tuple[bytes, int]] = []
     for number in range(1_000):
-        window.add(key(number), number)
+        window.add([(key(number), number)])
         if window.full:
             due = window.due()
             assert due == sorted(due)
@@ -65,8 +65,7 @@ def test_a_window_gives_up_its_oldest_rows_in_order() -> None:
 def test_a_window_makes_room_for_a_commit_of_any_size() -> None:
     """However many rows came at once, it gives up as many as are too many."""
     window: Window[int] = Window(limit=10)
-    for number in range(5_000):
-        window.add(key(number), number)
+    window.add((key(number), number) for number in range(5_000))
     assert len(window.due()) >= 4_990
     assert window.ends_round
     window.written()
@@ -76,7 +75,7 @@ def test_a_window_makes_room_for_a_commit_of_any_size() -> None:
 def test_a_row_stays_in_the_window_until_it_is_safe() -> None:
     """`due` alone removes nothing."""
     window: Window[int] = Window(limit=0)
-    window.add(key(1), 1)
+    window.add([(key(1), 1)])
     assert window.due() == [(key(1), 1)]
     assert window.get(key(1)) == (1,)
     window.written()

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from decomposition.events import Entry
 from decomposition.loop import Loop
 from decomposition.message import Message
 from decomposition.ports import Authorship, Reusable, Written
 from decomposition.session import Session
 from decomposition.setting import Setting
 from workbench.clock import SystemClock
+
+if TYPE_CHECKING:
+    from decomposition.events import Entry
 
 
 class MemorySink:

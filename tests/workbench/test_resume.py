@@ -1,0 +1,218 @@
+"""Runs that are resumed, stopped, interrupted, held by somebody, or read by nobody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from decomposition.events import Opened
+from decomposition.message import Message
+from decomposition.ports import Authorship, Written
+from tests.workbench.conftest import Run
+from traces.leases import hold
+from traces.store import Store, now_us
+from traces.verify import verify
+from workbench.testing.kill import start
+
+QUESTIONS = ("487 + 1956", "12 * 34", "make 24 from 1 2 3 4", "1 + 2", "make 24 from 4 5 6 10")
+SLOW = """
+import time
+
+
+def slow(question):
+    time.sleep(0.02)
+    return question.upper()
+"""
+APPENDS = 150
+APPENDER = """
+import sys
+from pathlib import Path
+from tests.workbench.test_resume import append
+
+append(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+def questions(name: str = "q.jsonl", *, times: int = 1) -> None:
+    """Write the questions here."""
+    Path(name).write_text(
+        "".join(json.dumps({"question": text}) + "\n" for text in QUESTIONS * times)
+    )
+
+
+def slow_batch(folder: Path, lines: int) -> list[str]:
+    """The arguments of a batch that takes its time, one line after the other."""
+    (folder / "slow.py").write_text(SLOW)
+    (folder / "slow.py").chmod(0o600)
+    asked = "".join(f'{{"question": "line {number}"}}\n' for number in range(lines))
+    (folder / "q.jsonl").write_text(asked)
+    return ["amplify", "q.jsonl", "--run", "slow", "--by", "slow.py:slow", "--concurrency", "2"]
+
+
+def statuses(folder: Path) -> list[str]:
+    """How the lines of the only run stand, read through a connection of its own."""
+    path = folder / "workbench.db"
+    if not path.exists():
+        return []
+    with Store.open(path, readonly=True) as store:
+        return [row.status for row in store.register.sessions()]
+
+
+def until(true: Callable[[], bool], patience_s: float = 20) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_finished_run_is_already_complete(run: Run) -> None:
+    """Resuming a finished run says so, gives the results again and is no failure."""
+    questions()
+    first = run("amplify", "q.jsonl", "--run", "done")
+    assert first.code == 0, first.err
+    again = run("amplify", "--resume", "done")
+    assert again.code == 0, again.err
+    assert "done is already complete" in again.err
+    assert again.out == first.out
+
+
+def test_output_stands_in_the_order_of_the_input(run: Run) -> None:
+    """Lines come out as they went in, whichever was answered first."""
+    questions()
+    for at_once in ("1", "64"):
+        ran = run("amplify", "q.jsonl", "--run", f"run{at_once}", "--concurrency", at_once)
+        assert ran.code == 0, ran.err
+        assert [json.loads(line)["question"] for line in ran.out.splitlines()] == list(QUESTIONS)
+
+
+def test_a_run_that_somebody_works_is_held(run: Run) -> None:
+    """While one process works a run another is sent away with 5 and the holder's name."""
+    folder = Path.cwd()
+    with start(slow_batch(folder, 400), folder) as first:
+        until(lambda: "answered" in statuses(folder))
+        ran = run("amplify", "--resume", "slow")
+        assert first.poll() is None
+        first.kill()
+    assert ran.code == 5, ran.err
+    assert f":{first.pid}:" in ran.err
+    assert "Traceback" not in ran.err
+    assert not ran.out
+
+
+def test_a_lease_of_the_living_holds_the_run(run: Run) -> None:
+    """A lease that is held in the same store keeps a resume out, and lets it in when given back."""
+    questions()
+    assert run("amplify", "q.jsonl", "--run", "mine", "--max-calls", "1").code == 4
+    with Store.open("workbench.db") as store, hold(store, "run:other"):
+        assert run("amplify", "--resume", "mine").code in (0, 4)
+
+
+def test_a_cap_on_calls_stops_a_run_and_keeps_what_is_there(run: Run) -> None:
+    """At the cap the run ends with 4; what was answered before stays, one result a line."""
+    questions()
+    ran = run("amplify", "q.jsonl", "--run", "cap", "--max-calls", "40", "--concurrency", "1")
+    assert ran.code == 4, ran.err
+    results = [json.loads(line) for line in ran.out.splitlines()]
+    assert [result["question"] for result in results] == list(QUESTIONS)
+    assert results[0]["answer"] == "2443"
+    assert sum(result["calls"] for result in results) <= 40 + sum(
+        result["workspaces"] for result in results
+    )
+    assert any(result["status"] != "answered" for result in results)
+    with Store.open("workbench.db", readonly=True) as store:
+        assert not verify(store, refold=True).findings
+
+
+def test_an_interrupted_run_keeps_everything(tmp_path: Path) -> None:
+    """Ctrl-C ends a run with 130; a resume does only what is left."""
+    arguments = slow_batch(tmp_path, 60)
+    with start(arguments, tmp_path) as child:
+        until(lambda: statuses(tmp_path).count("answered") >= 5)
+        child.send_signal(signal.SIGINT)
+        code = child.wait(20)
+        errors = child.stderr.read().decode() if child.stderr else ""
+    assert code == 130, errors
+    assert "interrupted; everything acknowledged is kept" in errors
+    assert "Traceback" not in errors
+    answered = statuses(tmp_path).count("answered")
+    assert 5 <= answered < 60
+    with Store.open(tmp_path / "workbench.db", readonly=True) as store:
+        before = [row for row in store.register.sessions() if row.status == "answered"]
+    with start(["amplify", "--resume", "slow"], tmp_path) as child:
+        out, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
+    with Store.open(tmp_path / "workbench.db", readonly=True) as store:
+        after = store.register.sessions()
+        assert not verify(store, refold=True).findings
+    assert {row.trace: row for row in before}.items() <= {row.trace: row for row in after}.items()
+    assert [json.loads(line)["answer"] for line in out.splitlines()] == [
+        f"LINE {number}" for number in range(60)
+    ]
+
+
+@pytest.mark.parametrize("times", [1, 200])
+def test_a_reader_that_goes_away_is_no_error(times: int, tmp_path: Path) -> None:
+    """`workbench amplify … | head -1` ends quietly, however much is left unread."""
+    lines = "".join(f'{{"question": "{n} + 2"}}\n' for n in range(5 * times))
+    (tmp_path / "q.jsonl").write_text(lines)
+    with start(["amplify", "q.jsonl", "--run", "piped"], tmp_path) as child:
+        assert child.stdout
+        assert child.stderr
+        os.set_blocking(child.stdout.fileno(), True)
+        child.stdout.close()
+        errors = child.stderr.read().decode()
+        code = child.wait(60)
+    assert code == 0, errors
+    assert "Traceback" not in errors
+    assert "BrokenPipe" not in errors
+    assert statuses_of(tmp_path) == {"answered"}
+
+
+def statuses_of(folder: Path) -> set[str]:
+    """Which statuses the lines have."""
+    return set(statuses(folder))
+
+
+def append(path: Path, times: int) -> None:
+    """Append to one session, commit by commit, as another process does at the same time."""
+    engine = Authorship("", "engine", 1, 1)
+    with Store.open(path) as store:
+        for _ in range(times):
+            session = store.register.open_session(now_us=now_us())
+            opened = Opened(Message.of("who writes?"), (9,), "majority")
+            store.commit_now([Written(session.number, 0, [("", opened, engine)])])
+
+
+def test_two_processes_append_to_one_store_and_lose_nothing(tmp_path: Path) -> None:
+    """Two processes that write at the same time wait for each other; every event is there."""
+    path = tmp_path / "both.db"
+    command = [sys.executable, "-c", APPENDER, str(path), str(APPENDS)]
+    both = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    assert [each.wait(120) for each in both] == [0, 0]
+    with Store.open(path, readonly=True) as store:
+        assert [row.count for row in store.register.sessions()] == [1] * 2 * APPENDS
+        assert store.database.rows("SELECT COUNT(*) FROM event") == [(2 * APPENDS,)]
+        assert not [f for f in verify(store).findings]
+
+
+def test_two_runs_at_once_in_one_store_lose_nothing(tmp_path: Path) -> None:
+    """Two batches that share a store both end with all their lines."""
+    both = []
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"question": text}) + "\n" for text in QUESTIONS)
+        )
+        both.append(start(["amplify", f"{name}.jsonl", "--run", name], tmp_path))
+    outs = [child.communicate(timeout=60) for child in both]
+    assert [child.returncode for child in both] == [0, 0], outs
+    for out, _ in outs:
+        assert [json.loads(line)["status"] for line in out.splitlines()] == ["answered"] * 5
+    with Store.open(tmp_path / "workbench.db", readonly=True) as store:
+        assert not verify(store, refold=True).findings

@@ -1,0 +1,337 @@
+"""Kills: real commands ended with SIGKILL, and what their store holds before and after.
+
+Nothing of the product knows of this. The child that is killed runs the command line inside
+`child`, which wraps `Store.commit` in its own process: there commits are counted, what each one
+acknowledged is written down, and the process ends itself at the point that the environment names.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+AT: Final = "WORKBENCH_KILL_AT"
+"""Read by the child alone: `WHERE:N`, the point at which it kills itself."""
+ACKNOWLEDGED: Final = "acknowledged.jsonl"
+"""What the children were told to be durable: session and events, one commit a line."""
+READY: Final = b"ready\n"
+"""The child's first output: everything is imported, the command begins."""
+STORE: Final = "kill.db"
+RUN: Final = "killed"
+PATIENCE_S: Final = 300.0
+ERRORS: Final = "errors.txt"
+PRELOADED: Final = ("workbench.amplify_run", "workbench.cli", "workbench.testing.kill")
+FILE: Final = "questions.jsonl"
+OUT: Final = "answers.jsonl"
+CHILD: Final = "from workbench.testing.kill import child; child()"
+
+Where = Literal["before", "inside", "after"]
+"""Of a commit: before it begins, with rows inserted and not committed, when it has returned."""
+
+
+class Line(Struct, frozen=True):
+    """What a line of the run came to: all that must not depend on kills."""
+
+    idx: int
+    status: str
+    answer: str
+    digest: str
+    workspaces: int
+    calls: int
+    lookups: int
+
+
+class Kept(Struct, frozen=True):
+    """What a store holds at one moment, read through a connection of its own."""
+
+    ends: dict[int, tuple[int, bytes]]
+    """Number of events and head of the chain, by session."""
+    events: dict[int, tuple[Any, ...]]
+    """Rows of the event table, by number."""
+    closed: dict[int, str]
+    """Digests of the sessions that are recorded as finished."""
+
+
+class Ended(Struct, frozen=True):
+    """How a child ended."""
+
+    code: int
+    """Negative: the signal."""
+    err: str
+    ready_s: float
+    """From the beginning of the command to the child's end, imports not counted."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether SIGKILL ended it."""
+        return self.code == -signal.SIGKILL
+
+
+class Victim:
+    """One run in a folder of its own, killed any number of times and resumed.
+
+    Args:
+        folder: Holds the questions, the store and the answers; made if absent.
+        lines: JSON Lines of questions.
+        options: Of `amplify`, for the run's beginning.
+    """
+
+    def __init__(self, folder: Path, lines: bytes, options: Sequence[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_bytes(lines)
+        self.folder = folder
+        self.store = folder / STORE
+        self._options = tuple(options)
+
+    def arguments(self) -> list[str]:
+        """What goes on with the run: its beginning, as long as no run was accepted."""
+        common = ["--store", STORE, "--out", OUT]
+        if self.accepted:
+            return ["amplify", "--resume", RUN, *common]
+        return ["amplify", FILE, "--run", RUN, *self._options, *common]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the store knows the run."""
+        from traces.errors import UnknownId
+        from traces.store import Store
+
+        if not self.store.exists():
+            return False
+        with Store.open(self.store, readonly=True) as store:
+            try:
+                return store.register.find_run(RUN).name == RUN
+            except UnknownId:
+                return False
+
+    def attempt(
+        self, *, delay_s: float | None = None, at: tuple[Where, int] | None = None
+    ) -> Ended:
+        """Begin the run, or go on with it, until it is done or killed.
+
+        Args:
+            delay_s: Kill the child so long after its command began; None does not.
+            at: Have the child kill itself at its commit of this number, from 1.
+        """
+        child = Fork(self.arguments(), self.folder, at)
+        began = time.monotonic()
+        code = child.end(PATIENCE_S if delay_s is None else delay_s)
+        return Ended(code, child.errors(), time.monotonic() - began)
+
+    def kept(self) -> Kept:
+        """What the store holds now, through a connection of its own."""
+        from traces.record import FINISHED
+        from traces.store import Store
+
+        if not self.store.exists():
+            return Kept({}, {}, {})
+        with Store.open(self.store, readonly=True) as store:
+            rows = store.register.sessions()
+            events = store.database.rows("SELECT * FROM event ORDER BY id")
+        ends = {row.number: (row.count, bytes(row.head)) for row in rows}
+        closed = {row.number: row.digest for row in rows if row.status in FINISHED}
+        return Kept(ends, {row[0]: row for row in events}, closed)
+
+    def lines(self) -> list[Line]:
+        """What every line came to, in the order of the input."""
+        from traces.store import Store
+
+        with Store.open(self.store, readonly=True) as store:
+            run = store.register.find_run(RUN)
+            rows = store.register.sessions(run.number)
+        return [
+            Line(r.idx, r.status, r.answer, r.digest, r.workspaces, r.calls, r.lookups)
+            for r in rows
+        ]
+
+    def acknowledged(self) -> dict[int, int]:
+        """How many events of each session a child was told to be durable."""
+        told: dict[int, int] = {}
+        path = self.folder / ACKNOWLEDGED
+        for line in path.read_text().splitlines() if path.exists() else ():
+            # A kill can cut the last line; what it says was then not noted in time.
+            with suppress(json.JSONDecodeError):
+                for session, count in json.loads(line):
+                    told[session] = max(count, told.get(session, 0))
+        return told
+
+    def findings(self) -> list[str]:
+        """What a verification of the whole store finds, and whether the answers are whole."""
+        from traces.store import Store
+        from traces.verify import verify
+
+        with Store.open(self.store, readonly=True) as store:
+            found = [str(each) for each in verify(store, refold=True).findings]
+        written = len((self.folder / OUT).read_bytes().splitlines())
+        asked = len((self.folder / FILE).read_bytes().splitlines())
+        return found if written == asked else [*found, f"{written} answers to {asked} questions"]
+
+
+class Fork:
+    """A child whose command begins now, forked from a process that has imported everything.
+
+    It is a process of its own that shares no open file with this one; it only starts in a moment
+    where a new interpreter takes a second.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], folder: Path, at: tuple[Where, int] | None = None
+    ) -> None:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(list(PRELOADED))
+        ready, told = context.Pipe(duplex=False)
+        point = f"{at[0]}:{at[1]}" if at else ""
+        self._errors = folder / ERRORS
+        self._process = context.Process(
+            target=_forked, args=(list(arguments), str(folder), point, told), daemon=True
+        )
+        self._process.start()
+        told.close()
+        with suppress(EOFError):
+            ready.recv_bytes()
+        ready.close()
+
+    def end(self, patience_s: float = 0.0) -> int:
+        """The exit code; it is killed if it has not ended by then."""
+        self._process.join(patience_s)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        return int(self._process.exitcode or 0)
+
+    def errors(self) -> str:
+        """What it wrote to standard error."""
+        return self._errors.read_text(errors="replace") if self._errors.exists() else ""
+
+
+def _forked(arguments: list[str], folder: str, point: str, told: "Connection") -> None:
+    os.chdir(folder)
+    for name, number in ((ERRORS, 2), ("output.txt", 1)):
+        to = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(to, number)
+        os.close(to)
+    os.environ[AT] = point
+    sys.argv = ["workbench", *arguments]
+    told.send_bytes(READY)
+    child()
+
+
+def start(
+    arguments: Sequence[str], folder: Path, at: tuple[Where, int] | None = None
+) -> "subprocess.Popen[bytes]":
+    """A child whose command begins now: its imports are done.
+
+    Args:
+        at: Where it kills itself, see `Victim.attempt`.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment.pop(AT, None)
+    if at is not None:
+        environment[AT] = f"{at[0]}:{at[1]}"
+    child = subprocess.Popen(  # noqa: S603 - our own command line
+        [sys.executable, "-c", CHILD, *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    first = child.stdout.readline() if child.stdout else b""
+    if first != READY:
+        raise RuntimeError(f"the child did not begin: {child.communicate()[1].decode()}")
+    return child
+
+
+def lost(before: Kept, after: Kept) -> list[str]:
+    """What a store held before and does not hold, or holds otherwise, afterwards."""
+    gone = [f"event {number}" for number in before.events.keys() - after.events.keys()]
+    gone += [
+        f"event {number} changed"
+        for number, row in before.events.items()
+        if number in after.events and after.events[number] != row
+    ]
+    for session, (count, head) in before.ends.items():
+        later, its_head = after.ends.get(session, (-1, b""))
+        if later < count or (later == count and its_head != head):
+            gone.append(f"session {session}: {count} events became {later}, or another head")
+    gone += [
+        f"the end of session {session}"
+        for session, digest in before.closed.items()
+        if after.closed.get(session) != digest
+    ]
+    return gone
+
+
+def unkept(told: dict[int, int], kept: Kept) -> list[str]:
+    """Sessions of which a child was told more than the store holds."""
+    return [
+        f"session {session}: {count} events acknowledged, {kept.ends.get(session, (0, b''))[0]} kept"
+        for session, count in told.items()
+        if kept.ends.get(session, (0, b""))[0] < count
+    ]
+
+
+# -- in the child ----------------------------------------------------------------------------
+
+
+def child() -> None:
+    """Run the command line on this process's arguments, and end where the environment says."""
+    from traces import verify as _
+    from workbench import amplify_run as _amplify  # noqa: F401
+    from workbench.cli import main
+
+    where, _, number = os.environ.get(AT, "").partition(":")
+    _wrap(where, int(number or 0))
+    os.write(1, READY)
+    main()
+
+
+def _wrap(where: str, at: int) -> None:
+    """Count the commits of this process, note what they acknowledge, and end it at one of them."""
+    from decomposition.ports import Reusable, Written
+    from traces.database import Writer
+    from traces.store import NOTHING_REUSABLE, Store
+
+    commit, insert = Store.commit, Writer.insert
+    commits = 0
+
+    async def counted(
+        self: Store, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE
+    ) -> None:
+        nonlocal commits
+        commits += 1
+        _end(here=where == "before" and commits == at)
+        await commit(self, written, reusable)
+        _note([(each.session, each.first + len(each.entries)) for each in written])
+        _end(here=where == "after" and commits == at)
+
+    def inserted(self: Writer, into: str, width: int, flat: list[object]) -> None:
+        insert(self, into, width, flat)
+        _end(here=where == "inside" and commits == at and into.startswith("event "))
+
+    Store.commit = counted
+    Writer.insert = inserted
+
+
+def _note(ends: list[tuple[int, int]]) -> None:
+    """Write down what was acknowledged, in one call that a kill cannot undo."""
+    to = os.open(ACKNOWLEDGED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(to, b"\n" + json.dumps(ends).encode())
+    os.close(to)
+
+
+def _end(*, here: bool) -> None:
+    if here:
+        os.kill(os.getpid(), signal.SIGKILL)
