@@ -284,6 +284,12 @@ def addresses(message: Message) -> Iterator[str]:
                 todo.append(part.message)
 
 
+def storable(text: object, limit: int = 2_000) -> str:
+    """Foreign text as it may be recorded: without NUL and half characters, at most so long."""
+    raw = str(text)[:limit].replace("\0", "\ufffd")
+    return raw.encode("utf-8", "replace").decode()
+
+
 def folded(text: str) -> str:
     """Text as questions are compared: NFC, runs of white space as one space."""
     if not text.isascii():

@@ -14,8 +14,8 @@ from msgspec import Struct
 from decomposition.actions import Given
 from decomposition.answerers.base import Answerer
 from decomposition.errors import EngineBug, RunStopped, TransientFault
-from decomposition.hypertext import Failure
 from decomposition.memo import actions, audited, choose, keeps
+from decomposition.message import Broke, Failure
 from decomposition.ports import (
     Account,
     Authorship,
@@ -294,7 +294,8 @@ class Loop:
             raise
         except Exception as error:  # noqa: BLE001 - a user's answerer may raise anything
             if len(views) == 1:
-                return [Failure("answerer", f"the answerer broke ({type(error).__name__})")]
+                kind = type(error).__name__
+                return [Broke("answerer", f"the answerer broke ({kind})", detail=str(error))]
             return [(await self._tried(answerer, [view]))[0] for view in views]
         if len(givens) != len(views):
             wrong: Given = Failure("answerer", "the answerer gave too few or too many turns")

@@ -52,6 +52,12 @@ class Failure(Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_
     """What an overseer may read: never a path, a time or a name of a person."""
 
 
+class Broke(Failure, frozen=True, gc=False):
+    """A failure as an answerer's own error left it; the detail goes to the trace alone."""
+
+    detail: str = ""
+
+
 Outcome = Message | Failure
 """What a subquestion came to."""
 

@@ -5,6 +5,7 @@ enter. Content is written with its special characters escaped and its lines inde
 no content can pass for a part of the view.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from decomposition.message import Failure, Message
 from decomposition.view import KEY_BYTES, LOCKED, Seen, Sight, Symbols, View
 from decomposition.workspace import Shown, Workspace
 
+_BREAK: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NOTHING: Final[Mapping[str, "str | Failure"]] = MappingProxyType({})
 
 
@@ -136,4 +138,5 @@ def _content(content: str | Failure | None) -> str:
 
 
 def _indented(text: str) -> str:
-    return text.replace("\n", "\n  ") if "\n" in text else text
+    """Text of which no line, however it is broken, begins where the view's own lines do."""
+    return text if text.isprintable() else _BREAK.sub(r"\g<0>  ", text)

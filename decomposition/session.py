@@ -33,9 +33,9 @@ from decomposition.events import (
     Unlocked,
     Woken,
 )
-from decomposition.hypertext import addresses, content_hash, folded_hash, write
+from decomposition.hypertext import addresses, content_hash, folded_hash, storable, write
 from decomposition.memo import actions
-from decomposition.message import PLACE_BOUND, Failure, Message, Outcome
+from decomposition.message import FAILURE_KINDS, PLACE_BOUND, Broke, Failure, Message, Outcome
 from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import view
 from decomposition.routing import route
@@ -284,7 +284,7 @@ class Session:
         state.update(self._rules)
         # Unlike in a view's key every index counts: the subtree of a sample 0 has draws of its
         # own, so its answer is not that of an unsampled question.
-        state.update(f"{workspace.sample_path}\0".encode())
+        state.update(f"{workspace.sample_path} {node.heritage}\0".encode())
         if self.setting.policy.kind in ("amplify", "table"):
             state.update(f"{workspace.depth}\0".encode())
         state.update(content_hash(workspace.question, tree.hash_of_answer).encode())
@@ -357,8 +357,8 @@ class Session:
         if workspace.outcome is not None:
             return
         first = self.committed + len(self.staged)
-        if isinstance(given, Failure):
-            self._stage(node.path, Failed(given), authorship)
+        if isinstance(given, Failure) and node.seat.role != "cascade":
+            self._stage(node.path, _failed(given), authorship)
         elif self._taken(node, given, authorship) and key:
             self.reusable_turns.append((key, self.number, first))
         workspace = node.workspace
@@ -388,13 +388,13 @@ class Session:
         ended = False
         try:
             for action in cast("Turn", given):
+                if ended:
+                    raise IllegalAction(_ENDED)  # noqa: TRY301 - refused like any illegal one
                 event: Event = (
                     self._ask(node, action)
                     if type(action) is Ask
                     else step(node.workspace, action, self._caps)
                 )
-                if ended:
-                    raise IllegalAction(_ENDED)  # noqa: TRY301 - refused like any illegal one
                 self._stage(path, event, authorship)
                 ended = type(event) is Unlocked
         except IllegalAction as refusal:
@@ -419,6 +419,9 @@ class Session:
 
     def _cascade(self, node: Node, given: Given, authorship: Authorship) -> bool:
         """Take a sure student's answer; give the workspace to the overseer otherwise."""
+        if isinstance(given, Failure) and given.kind == "spend":
+            self._stage(node.path, _failed(given), authorship)
+            return False
         action = given[0] if isinstance(given, tuple) and given else None
         if isinstance(action, Reply) and self._sure(action):
             return self._turn(node, given, authorship)
@@ -465,3 +468,11 @@ class Session:
             answer = self.tree.rendered(outcome, self.setting.caps.answer_bytes)
         digest = self.tree.finish()
         return Outlook(status, answer, digest, self.tree.workspaces, self.tree.joins)
+
+
+def _failed(given: Failure) -> Failed:
+    """The event of a failure that an answerer gave: of a known kind, and storable."""
+    detail = storable(given.detail) if isinstance(given, Broke) else ""
+    if given.kind not in FAILURE_KINDS:
+        return Failed(Failure("answerer", "a failure of no known kind"), storable(given.kind))
+    return Failed(Failure(given.kind, storable(given.reason)), detail)

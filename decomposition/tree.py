@@ -609,8 +609,8 @@ class Tree:
                 self.settled.append(node)
             if node.slots and node.fold:
                 self._asks_no_more(node.fold)
-            if not self.keep:
-                self._evict(node, reachable or NOTHING)
+            if not self.keep and reachable is not None:
+                self._evict(node, reachable)
             node = self._after(slot)
 
     def folds_as(self, node: Node, fold: str) -> None:

@@ -104,29 +104,43 @@ class Batch:
     def _rows(self, base: int, entries: Sequence[Appended], chain: Chain) -> None:
         number = base + chain.count
         events: list[tuple[str, int, bytes, bytes]] = []
-        stamps: list[_Stamp] = []
+        turns: list[tuple[int, _Stamp]] = []
         last: Authorship | None = None
-        stamp = _NOBODY
+        who = b""
         for path, event, authorship in entries:
             if authorship is not last:
                 last = authorship
                 stamp = self._stamps.get(id(authorship)) or self._stamp(authorship)
+                turns.append((len(events), stamp))
+                who = stamp.meta
             kind = type(event)
-            if kind in SHARE_IN:
+            share = SHARE_IN.get(kind)
+            if share is not None and getattr(event, share) is not None:
                 check_number(event)
-            events.append((path, KIND_OF[kind], to_json(event), stamp.meta))
-            stamps.append(stamp)
-        flat: list[object] = []
-        rich: bool | None = None
+            events.append((path, KIND_OF[kind], to_json(event), who))
         marks = chain.extend(events)
-        for (path, kind, payload, _), stamp, mark in zip(events, stamps, marks, strict=True):
-            if stamp.rich is not rich:
-                rich = stamp.rich
-                flat = self._stretch(rich=rich)
-            flat += (number, path, kind, bytearray(payload), *stamp.columns, mark)
-            if rich:
-                flat += stamp.extra
-            number += 1
+        ends = [first for first, _ in turns[1:]]
+        for (first, stamp), end in zip(turns, [*ends, len(events)], strict=True):
+            flat = self._stretch(rich=stamp.rich)
+            answerer, author, wall_us, monotonic_us, duration_us = stamp.columns
+            for (path, kind, payload, _), mark in zip(
+                events[first:end], marks[first:end], strict=True
+            ):
+                flat += (
+                    number,
+                    path,
+                    kind,
+                    bytearray(payload),
+                    answerer,
+                    author,
+                    wall_us,
+                    monotonic_us,
+                    duration_us,
+                    mark,
+                )
+                if stamp.rich:
+                    flat += stamp.extra
+                number += 1
 
     def _stamp(self, authorship: Authorship) -> "_Stamp":
         stamp = self._stamps[id(authorship)] = _Stamp(authorship, self._answerer)
@@ -160,6 +174,3 @@ class _Stamp:
         origin = authorship.origin or None
         self.extra = (authorship.tokens_in, authorship.tokens_out, authorship.cost_usd, origin)
         self.rich = self.extra != (None, None, None, None)
-
-
-_NOBODY: Final = _Stamp(Authorship("", "engine", 0, 0), lambda _: 0)

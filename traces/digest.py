@@ -135,9 +135,8 @@ class Chain:
             state = blank()
             state.update(salts[at] + payload)
             raw = path.encode()
-            before = head + place(number, kind, len(raw)) + raw + meta
             link = blank()
-            link.update(before + state.digest())
+            link.update(head + place(number, kind, len(raw)) + raw + meta + state.digest())
             head = link.digest()
             marks.append(mark_of(head)[0])
             number += 1

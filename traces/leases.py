@@ -64,14 +64,17 @@ def acquire(
         return _put(writer, Lease(resource, name, fence, now + _us(ttl_s), ttl_s))
 
 
-def renew(database: Database, lease: Lease) -> Lease:
+def renew(database: Database, lease: Lease, *, wait: bool = True) -> Lease:
     """Hold the lease for longer.
+
+    Args:
+        wait: Wait for a process that writes; otherwise it is an error at once.
 
     Raises:
         Held: Somebody else took it meanwhile.
         StoreStopped: The store does not take it.
     """
-    with database.writing() as writer:
+    with database.writing(wait=wait) as writer:
         _own(writer, lease)
         later = Lease(
             lease.resource, lease.holder, lease.fence, now_us() + _us(lease.ttl_s), lease.ttl_s
@@ -112,11 +115,14 @@ def hold(store: Store, resource: str, ttl_s: float = TTL_S) -> Generator[Lease]:
 
 def _keep(database: Database, lease: Lease, done: Event) -> None:
     """Renew a lease until it is no longer needed, or somebody else has it."""
-    while not done.wait(lease.ttl_s / 3):
+    pause_s = lease.ttl_s / 3
+    while not done.wait(pause_s):
         try:
-            renew(database, lease)
+            # Waiting here would keep the whole process from the database.
+            renew(database, lease, wait=False)
+            pause_s = lease.ttl_s / 3
         except StoreStopped:
-            continue
+            pause_s = lease.ttl_s / 30
         except Held:
             return
 

@@ -15,11 +15,10 @@ from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import quote
 
-from alembic.util import CommandError
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from traces.database import PATIENCE_S, Database, Server, Sqlite
@@ -30,7 +29,7 @@ from traces.errors import (
     NotAStore,
     StoreFailed,
 )
-from traces.migrations import REVISION, SCRIPTS, migrate, revisions
+from traces.migrations import FAILURES, REVISION, SCRIPTS, migrate, revisions
 from traces.migrations.files import bring_up, migrate_file, revision_of, synced, tidy
 from traces.tables import APPLICATION_ID, Table
 
@@ -321,5 +320,5 @@ def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> No
             raise NotAStore(place, f"no store of schema {known[-1]} is here")
         try:
             migrate(connection, scripts)
-        except (SQLAlchemyError, CommandError) as error:
+        except FAILURES as error:
             raise MigrationFailed(place, f"could not be brought up to date: {error}") from error

@@ -6,6 +6,7 @@ their own: they wait here for the next one.
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from math import isfinite
 from secrets import token_hex
 from typing import Final
 
@@ -13,7 +14,7 @@ from msgspec.structs import astuple, replace
 
 from traces.database import Database, Row, Writer, in_groups, marks
 from traces.digest import genesis, new_seed, seal
-from traces.errors import AmbiguousId, NameTaken, UnknownId
+from traces.errors import AmbiguousId, NameTaken, UnknownId, Unstorable
 from traces.record import Ending, LineRecord, NewLine, RunRecord, SessionRecord, Status
 
 _SEALED: Final = (
@@ -194,7 +195,12 @@ class Register:
         self._change(number, lambda row: replace(row, status="running", opened_us=now_us))
 
     def finish(self, number: int, ending: Ending) -> None:
-        """Say how a session ended, or where it stopped; goes into the next commit."""
+        """Say how a session ended, or where it stopped; goes into the next commit.
+
+        Raises:
+            Unstorable: Its texts or numbers cannot be stored.
+        """
+        _check(ending)
         changes = {name: getattr(ending, name) for name in ending.__struct_fields__}
         changes["cost_usd"], changes["seconds"] = float(ending.cost_usd), float(ending.seconds)
         self._change(number, lambda row: replace(row, **changes))
@@ -315,6 +321,16 @@ class Register:
         )
         known = [str(row[0]) for row in newest]
         raise UnknownId(table, wanted, get_close_matches(wanted, known, _NEAREST, cutoff=0.3))
+
+
+def _check(ending: Ending) -> None:
+    """See that an ending can be stored, before commits depend on it."""
+    try:
+        f"{ending.answer}{ending.digest}".encode()
+    except UnicodeEncodeError as error:
+        raise Unstorable(f"an answer cannot be stored: {error}") from error
+    if not (isfinite(ending.cost_usd) and isfinite(ending.seconds)):
+        raise Unstorable("an ending cannot be stored: its cost or its time is no number")
 
 
 def _new_trace() -> str:

@@ -11,33 +11,19 @@ from pathlib import Path
 from time import monotonic, time_ns
 from typing import Final, Self
 
-from decomposition.advance import advance
-from decomposition.errors import EngineBug, IllegalAction
-from decomposition.events import (
-    Abstained,
-    Deferred,
-    Entry,
-    Event,
-    Failed,
-    Joined,
-    Refused,
-    Replied,
-    Unlocked,
-)
-from decomposition.message import Failure, Message, Outcome
+from decomposition.errors import EngineBug
+from decomposition.events import Entry
 from decomposition.ports import Closed, MemoTurn, Reusable, Written
-from decomposition.workspace import Workspace
-from traces.batch import PLAIN, RICH, Batch, author_of
-from traces.codec import decode
-from traces.database import PATIENCE_S, Database, Row, Writer, in_groups, marks
+from traces.batch import PLAIN, RICH, Batch
+from traces.database import PATIENCE_S, Database, Writer, in_groups, marks
 from traces.digest import Chain, seal
-from traces.errors import Conflict, CorruptEvent, StoreBusy
+from traces.errors import Conflict, StoreBusy, StoreStopped
 from traces.opening import open_database
 from traces.reading import Reader
+from traces.recall import Recall
 from traces.record import Record
 from traces.register import Register
 from traces.reuse import Place, ReuseIndex
-from traces.tables import EVENT_BITS
 from traces.window import WINDOW_ROWS
 
 NOTHING_REUSABLE: Final = Reusable()
@@ -53,13 +39,6 @@ _ADVANCE: Final = (
 _AT_ONCE: Final = 64
 _ENDS: Final = f"SELECT id, head, count, salt_seed FROM session WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608
 _CHAINS_KEPT: Final = 8_192
-_TURNS_KEPT: Final = 8_192
-_TURN: Final = (
-    "SELECT id, path, kind, payload, author, answerer, wall_us, monotonic_us, duration_us "
-    "FROM event WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
-)
-_TURN_PAGE: Final = 16
-_LAST_OF_TURN: Final = frozenset({Unlocked, Replied, Abstained, Refused, Failed, Deferred})
 _MARK: Final = (
     "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -85,11 +64,10 @@ class Store:
         self.register = Register(database)
         self.reader = Reader(database)
         self.reuse = ReuseIndex(database, window_rows)
+        self._recall = Recall(database, self.reuse)
         self._patience_s = patience_s
         self._chains: dict[int, Chain] = {}
         self._answerers: dict[str, int] = {}
-        self._traces: dict[int, str] = {}
-        self._turns: dict[Place, MemoTurn | None] = {}
 
     @classmethod
     def open(
@@ -120,8 +98,13 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except StoreStopped:
+            # What stopped the block is the news; that the rest cannot be written follows from it.
+            if kind is None:
+                raise
 
     def close(self) -> None:
         """Write what waits for a commit, and give the connection up.
@@ -282,45 +265,7 @@ class Store:
         Raises:
             StoreStopped: The store cannot be read now.
         """
-        return [
-            [turn for place in places if (turn := self._turn(place)) is not None]
-            for places in self.reuse.turns(keys)
-        ]
-
-    def _turn(self, place: Place) -> MemoTurn | None:
-        if place in self._turns:
-            return self._turns[place]
-        if len(self._turns) >= _TURNS_KEPT:
-            self._turns.clear()
-        turn = self._turns[place] = self._read_turn(*place)
-        return turn
-
-    def _read_turn(self, session: int, number: int) -> MemoTurn | None:
-        """The turn that begins at an event; None where it was redacted or removed."""
-        entries: list[Entry] = []
-        stamp: Row = ()
-        for row in self._from(session, number):
-            _, path, kind, payload, *rest = row
-            if not stamp:
-                stamp = (path, *rest)
-            elif (path, *rest) != stamp:
-                break
-            if payload is None or not rest[0]:
-                return None
-            event = decode(kind, payload, number + len(entries))
-            entries.append((path, event))
-            if type(event) in _LAST_OF_TURN:
-                break
-        if not entries:
-            return None
-        return MemoTurn(f"{self._trace(session)}#{number}", author_of(stamp[1]), tuple(entries))
-
-    def _from(self, session: int, number: int) -> Iterator[Row]:
-        """The rows of a session from a number on."""
-        start, end = (session << EVENT_BITS) + number, (session + 1) << EVENT_BITS
-        while rows := self.database.rows(_TURN, (start, end, _TURN_PAGE)):
-            yield from rows
-            start += len(rows)
+        return self._recall.turns(keys)
 
     def closed(self, key: bytes) -> Closed | None:
         """The first workspace that closed under this key.
@@ -328,34 +273,7 @@ class Store:
         Raises:
             StoreStopped: The store cannot be read now.
         """
-        found = self.reuse.answer(key)
-        if found is None:
-            return None
-        session, number, digest = found
-        row = next(self._from(session, number), None)
-        if row is None or row[0] != (session << EVENT_BITS) + number or row[3] is None:
-            return None
-        path: str = row[1]
-        outcome = _outcome(path, decode(row[2], row[3], number))
-        if outcome is None:
-            return None
-        return Closed(
-            f"{self._trace(session)}/{path}",
-            digest.hex(),
-            outcome if isinstance(outcome, Message) else None,
-            outcome if isinstance(outcome, Failure) else None,
-        )
-
-    def _trace(self, session: int) -> str:
-        trace = self._traces.get(session)
-        if trace is None:
-            rows = self.database.rows("SELECT trace FROM session WHERE id = ?", (session,))
-            if not rows:
-                raise CorruptEvent(0, f"session {session} is gone")
-            if len(self._traces) >= _CHAINS_KEPT:
-                self._traces.clear()
-            trace = self._traces[session] = str(rows[0][0])
-        return trace
+        return self._recall.closed(key)
 
     def memo_behind(self) -> list[Place]:
         """Sessions of which the reuse index lacks events: from which number on they must be read.
@@ -376,8 +294,7 @@ class Store:
         """Keep nothing in memory of sessions that were changed or removed."""
         for session in sessions:
             self._chains.pop(session, None)
-            self._traces.pop(session, None)
-        self._turns.clear()
+        self._recall.forget()
 
 
 def _advance(writer: Writer, batch: Batch) -> None:
@@ -401,16 +318,6 @@ def _advance(writer: Writer, batch: Batch) -> None:
             count = rows[0][0] if rows else 0
             raise Conflict(session, before.count, count if count != before.count else None)
     raise EngineBug("a commit moved other sessions than its own")
-
-
-def _outcome(path: str, event: Event) -> Outcome | None:
-    """What a closing event answers; None where that does not stand by itself."""
-    if not isinstance(event, Replied | Abstained | Failed | Joined):
-        return None
-    try:
-        return advance(Workspace(path, Message(()), (), 1), event).outcome
-    except IllegalAction:
-        return None
 
 
 def now_us() -> int:

@@ -49,6 +49,8 @@ def amplify(
     lines = read_lines(file) if file is not None else []
     with Store.open(store_at) as store:
         if resume:
+            if options != Options():
+                complain("a resumed run goes on as it was accepted; other options are not used")
             run = store.register.find_run(resume)
             if run.status == "finished":
                 complain(f"{run.name} is already complete")

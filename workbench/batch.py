@@ -69,8 +69,9 @@ def accept(store: Store, name: str, lines: Sequence[Line], options: Options) -> 
         Complaint: The name is taken, or an option is out of range.
     """
     check(options)
-    for line in lines:
-        pose(line.question, options, _context(line))
+    posed = {pose(line.question, options, _context(line)).task for line in lines}
+    for name_of_task in posed:
+        setting_of(options, task_named(name_of_task) if name_of_task else None)
     new = [
         NewLine(line.id, json.dumps(_input(line), ensure_ascii=False), line.expected, options.seed)
         for line in lines

@@ -9,16 +9,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from workbench import cli_options as option
 from workbench.cli_trace import trace_app
-from workbench.exits import Exit, guarded, stop
+from workbench.exits import Exit, Interrupted, ReaderGone, guarded, stop
 
 if TYPE_CHECKING:
     from workbench.batch import Summary
 
+
+class Edge(TyperGroup):
+    """Lets an interruption and a reader that went away reach our own edge, not Typer's."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command.
+
+        Raises:
+            Interrupted: Ctrl-C was pressed.
+            ReaderGone: Nobody reads standard output any more.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+
 app = typer.Typer(
     name="workbench",
+    cls=Edge,
     help="Break hard questions into trees of subquestions, record every step, look at it again.",
     epilog="Example: workbench ask 'make 24 from 4 5 6 10'",
     no_args_is_help=True,

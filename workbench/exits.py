@@ -39,6 +39,14 @@ class Complaint(Exception):
         self.code = code
 
 
+class Interrupted(Exception):
+    """Ctrl-C was pressed inside a command."""
+
+
+class ReaderGone(Exception):
+    """Nobody reads standard output any more."""
+
+
 ENGINE_CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
     (engine.UnsafeFile, Exit.REFUSED),
     (engine.BadAnswerer, Exit.BAD_DATA),
@@ -49,14 +57,15 @@ ENGINE_CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
 )
 
 
+INTERRUPTED: Final = "interrupted; everything acknowledged is kept"
+
+
 def code_of(error: Exception) -> Exit | None:
     """The exit code of an error that a user can mend, None for a bug of ours."""
     if isinstance(error, Complaint):
         return error.code
     if type(error).__module__ == "traces.errors":
         return _storage_code(error)
-    if isinstance(error, BrokenPipeError):
-        return Exit.DONE
     for kind, code in ENGINE_CODES:
         if isinstance(error, kind):
             return code
@@ -86,7 +95,7 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
         work()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        complain("interrupted; everything acknowledged is kept")
+        complain(INTERRUPTED)
         return Exit.INTERRUPTED
     except Exception as error:
         if debug:
@@ -96,9 +105,12 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
 
 
 def _reported(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | ReaderGone):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    if isinstance(error, Interrupted):
+        complain(INTERRUPTED)
+        return Exit.INTERRUPTED
     code = code_of(error)
     if code is None:
         path = _bug_report(error)

@@ -224,19 +224,19 @@ def test_a_batch_that_breaks_is_tried_view_by_view() -> None:
     assert not failures(entries)
 
 
-@pytest.mark.parametrize(
-    "give",
-    [
-        lambda views: [(Reply("x"),)] * (len(views) - 1),
-        lambda views: [(Reply("x"),)] * (len(views) + 1),
-        lambda _: [],
-        lambda _: None,
-        lambda _: 7,
-        lambda _: {},
-        lambda _: (Reply("x"),) * 5,
-        lambda _: "xy",
-    ],
+WRONG: tuple[Callable[[Sequence[View]], object], ...] = (
+    lambda views: [(Reply("x"),)] * (len(views) - 1),
+    lambda views: [(Reply("x"),)] * (len(views) + 1),
+    lambda _: [],
+    lambda _: None,
+    lambda _: 7,
+    lambda _: {},
+    lambda _: (Reply("x"),) * 5,
+    lambda _: "xy",
 )
+
+
+@pytest.mark.parametrize("give", WRONG)
 def test_the_wrong_number_of_turns_fails_the_batch(
     give: Callable[[Sequence[View]], object],
 ) -> None:

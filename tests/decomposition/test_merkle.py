@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from decomposition.actions import Abstain, Ask, Given, Note, Reply, Unlock
+from decomposition.actions import Abstain, Ask, Given, Note, Reply, Share, Unlock
 from decomposition.answerers.scripted import Scripted
 from decomposition.merkle import UNWORKED, digest
 from decomposition.message import Failure
@@ -17,67 +18,76 @@ from tests.decomposition.kit import digest as digest_of
 Script = Callable[[View], Given | str]
 
 
-def base(
-    *,
-    first: str = "a",
-    second: str = "b",
-    said: str = "leaf",
-    note: str = "noted",
-    final: str = "x",
-    look: tuple[str, ...] = ("$a1", "$a2"),
-    samples: int = 1,
-    rule: str = "majority",
-    share: str = "nothing",
-    refused: int = 0,
-    leaf: Given | None = None,
-) -> Script:
+class Small(Struct, frozen=True):
     """A small deliberation, with every choice a parameter."""
-    bad = [True] * refused
 
-    def script(view: View) -> Given | str:
-        if view.question.startswith("root"):
+    first: str = "a"
+    second: str = "b"
+    said: str = "leaf"
+    note: str = "noted"
+    final: str = "x"
+    look: tuple[str, ...] = ("$a1", "$a2")
+    samples: int = 1
+    rule: str = "majority"
+    share: Share = "nothing"
+    refused: int = 0
+    leaf: Given | None = None
+
+    def script(self) -> Script:
+        """Who acts in it."""
+        bad = [True] * self.refused
+
+        def act(view: View) -> Given | str:
+            if not view.question.startswith("root"):
+                return (self.leaf or self.said) if view.question == self.first else "other"
             if view.asked:
-                return final
+                return self.final
             if bad:
                 bad.pop()
                 return (Reply(" "),)
-            asks = Ask((first, second), samples, rule, share)  # type: ignore[arg-type]
-            return (Note(note), asks, Unlock(look))
-        return (leaf or said) if view.question == first else "other"
+            asks = Ask((self.first, self.second), self.samples, self.rule, self.share)
+            return (Note(self.note), asks, Unlock(self.look))
 
-    return script
+        return act
 
 
-DIFFERENT: dict[str, Script] = {
-    "base": base(),
-    "question": base(first="A"),
-    "second-question": base(second="B"),
-    "answer": base(said="Leaf"),
-    "answer-nested": base(said="[leaf]"),
-    "note": base(note="Noted"),
-    "reply": base(final="y"),
-    "reply-pointer": base(final="$a1"),
-    "reply-nested": base(final="[x]"),
-    "look": base(look=("$a1",)),
-    "look-order": base(look=("$a2", "$a1")),
-    "samples": base(samples=2),
-    "rule": base(samples=2, rule="plurality"),
-    "share": base(samples=2, share="children"),
-    "refused": base(refused=1),
-    "refused-twice": base(refused=2),
-    "abstained": base(leaf=(Abstain("leaf"),)),
-    "abstained-otherwise": base(leaf=(Abstain("Leaf"),)),
-    "failed": base(leaf=Failure("refused", "leaf")),
-    "failed-otherwise": base(leaf=Failure("empty", "leaf")),
-    "failed-for-another-reason": base(leaf=Failure("refused", "")),
-    "more-steps": base(leaf=(Note("n"), Reply("leaf"))),
-    "more-questions": base(leaf=(Ask(("unwanted",)), Reply("leaf"))),
+def base() -> Script:
+    """The one that the others differ from."""
+    return Small().script()
+
+
+DIFFERENT: dict[str, Small] = {
+    "base": Small(),
+    "question": Small(first="A"),
+    "second-question": Small(second="B"),
+    "answer": Small(said="Leaf"),
+    "answer-nested": Small(said="[leaf]"),
+    "note": Small(note="Noted"),
+    "reply": Small(final="y"),
+    "reply-pointer": Small(final="$a1"),
+    "reply-nested": Small(final="[x]"),
+    "look": Small(look=("$a1",)),
+    "look-order": Small(look=("$a2", "$a1")),
+    "samples": Small(samples=2),
+    "rule": Small(samples=2, rule="plurality"),
+    "share": Small(samples=2, share="children"),
+    "refused": Small(refused=1),
+    "refused-twice": Small(refused=2),
+    "abstained": Small(leaf=(Abstain("leaf"),)),
+    "abstained-otherwise": Small(leaf=(Abstain("Leaf"),)),
+    "failed": Small(leaf=Failure("refused", "leaf")),
+    "failed-otherwise": Small(leaf=Failure("empty", "leaf")),
+    "failed-for-another-reason": Small(leaf=Failure("refused", "")),
+    "more-steps": Small(leaf=(Note("n"), Reply("leaf"))),
+    "more-questions": Small(leaf=(Ask(("unwanted",)), Reply("leaf"))),
 }
 
 
 def test_every_difference_in_what_was_done_is_a_difference_of_digests() -> None:
     """Another question, act, look, answer, vote or refusal anywhere is another digest."""
-    found = {name: digest_of(deliberate("root", script)[0]) for name, script in DIFFERENT.items()}
+    found = {
+        name: digest_of(deliberate("root", each.script())[0]) for name, each in DIFFERENT.items()
+    }
     assert len(set(found.values())) == len(found)
     roots = {
         digest_of(deliberate(written(text), base())[0]) for text in ("root", "root x", "root [x]")

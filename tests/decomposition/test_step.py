@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -479,6 +480,31 @@ def test_a_note_about_the_note_is_no_riddle(text: str) -> None:
             continue
 
 
+FIELDS: tuple[Callable[[Any], Any], ...] = (
+    Reply,
+    lambda x: Reply("x", x),
+    lambda x: Reply("x", quotes=x),
+    lambda x: Reply("x", quotes=(Quote(x, "x"),)),
+    lambda x: Reply("x", quotes=(Quote("$q", x),)),
+    lambda x: Reply(Message(x)),
+    lambda x: Reply(Message((Pointer(message=x),))),
+    Abstain,
+    Note,
+    Ask,
+    lambda x: Ask((x,)),
+    lambda x: Ask(("x",), samples=x),
+    lambda x: Ask(("x",), rule=x),
+    lambda x: Ask(("x",), share=x),
+    lambda x: Ask(("x",), eager=x),
+    lambda x: Ask(("x",), fuel=x),
+    Unlock,
+    lambda x: Unlock((x,)),
+    lambda x: Unlock(("$a1",), x),
+    lambda x: x,
+)
+"""For every field of every action an action with something in that field."""
+
+
 @settings(max_examples=200)
 @given(
     st.recursive(
@@ -486,30 +512,7 @@ def test_a_note_about_the_note_is_no_riddle(text: str) -> None:
         lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner),
         max_leaves=4,
     ),
-    st.sampled_from(
-        [
-            Reply,
-            lambda x: Reply("x", x),
-            lambda x: Reply("x", quotes=x),
-            lambda x: Reply("x", quotes=(Quote(x, "x"),)),
-            lambda x: Reply("x", quotes=(Quote("$q", x),)),
-            lambda x: Reply(Message(x)),
-            lambda x: Reply(Message((Pointer(message=x),))),
-            Abstain,
-            Note,
-            Ask,
-            lambda x: Ask((x,)),
-            lambda x: Ask(("x",), samples=x),
-            lambda x: Ask(("x",), rule=x),
-            lambda x: Ask(("x",), share=x),
-            lambda x: Ask(("x",), eager=x),
-            lambda x: Ask(("x",), fuel=x),
-            Unlock,
-            lambda x: Unlock((x,)),
-            lambda x: Unlock(("$a1",), x),
-            lambda x: x,
-        ]
-    ),
+    st.sampled_from(FIELDS),
 )
 def test_an_action_is_taken_or_refused_whatever_stands_in_it(
     value: object, make: Callable[[object], Action]

@@ -50,7 +50,7 @@ def test_all_waits_for_all(names: tuple[str, ...], eager: bool) -> None:  # noqa
     """The answerer acts again once, when everything it named is there, in the order named."""
     actor = Watching(several("all", names, eager=eager))
     session, _ = deliberate("root", actor)
-    said = dict(zip(NAMES, ("one", "two", "three", "four"), strict=True))
+    said: dict[str, str] = dict(zip(NAMES, ("one", "two", "three", "four"), strict=True))
     assert answer(session) == " ".join(said[name] for name in names)
     assert sum(view.question == "root" for view in actor.views) == 2
 

@@ -21,7 +21,7 @@ from decomposition.workspace import Workspace
 from tests.decomposition.kit import Watching, answer, deliberate, written
 from tests.decomposition.programs import Program, question, seeds
 
-CASES = 60
+CASES = 25
 LOOKING: Final = sight("overseer", "test")
 BREAKS: Final = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """Everything that a reader, a terminal or a program may take for the end of a line."""
@@ -132,7 +132,7 @@ def entries_of(text: str) -> list[str]:
 def test_no_content_passes_for_another_part_of_the_view(
     asked: str, subquestion: str, said: str, noted: str
 ) -> None:
-    """Whatever stands in texts, a view has as many entries as there are parts (60 cases)."""
+    """Whatever stands in texts, a view has as many entries as there are parts (25 cases)."""
     now = workspace(asked)
     mine = Message.of(subquestion)
     now = replace(now, asks=advance(now, Asked(("one", "two"), (1, 1))).asks)
@@ -194,8 +194,8 @@ def test_a_failure_cannot_close_its_own_bracket() -> None:
 @settings(max_examples=CASES)
 @given(hostile, hostile)
 def test_different_answers_make_different_views(one: str, other: str) -> None:
-    """A view's text is injective in the content that is shown (60 pairs)."""
-    texts = []
+    """A view's text is injective in the content that is shown (25 pairs)."""
+    texts: list[str] = []
     for content in (one, other):
         now = advance(workspace(), Asked(("one",), (1,)))
         texts.append(view(woken(now, (show("$a1", Message.of(content)),), 0), LOOKING).text)
@@ -272,7 +272,7 @@ class Guest(Answerer):
 def test_a_deliberation_looks_the_same_wherever_it_stands(
     seed: int, depth: int, place: int
 ) -> None:
-    """At any depth and number below a bigger tree, every view and key is that of a root (60)."""
+    """At any depth and number below a bigger tree, every view and key is that of a root (25)."""
     program, about = Program(seed), question(level=2)
     alone = Watching(program)
     deliberate(about, alone)
@@ -285,7 +285,7 @@ def test_a_deliberation_looks_the_same_wherever_it_stands(
 @settings(max_examples=CASES)
 @given(seeds, st.integers(2, 3))
 def test_samples_of_a_deliberation_begin_alike(seed: int, samples: int) -> None:
-    """In another sample the texts that begin a tree are equal, and only the keys differ (60)."""
+    """In another sample the texts that begin a tree are equal, and only the keys differ (25)."""
     about = question(level=2)
     guest = Guest(Program(seed), about, 1, 0, samples)
     deliberate("host 1", guest, fuel=10**8)
@@ -300,7 +300,7 @@ def test_samples_of_a_deliberation_begin_alike(seed: int, samples: int) -> None:
 @settings(max_examples=CASES)
 @given(seeds, st.integers(20, 120))
 def test_no_place_time_or_number_enters_a_view(seed: int, fuel: int) -> None:
-    """No view of any tree holds a path, an address, a trace, a time or an amount of fuel (60)."""
+    """No view of any tree holds a path, an address, a trace, a time or an amount of fuel (25)."""
     actor = Watching(Program(seed, endless=True, rich=False))
     deliberate(question(), actor, fuel=fuel, joins="session")
     for each in actor.views:

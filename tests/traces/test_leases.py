@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,17 @@ def test_a_lease_is_renewed_for_as_long_as_it_is_held(store: Store) -> None:
         assert rows[0][0] > now_us()
         assert rows[0][1] == lease.fence
     assert holder_of(store.database, "run:first") == ""
+
+
+def test_a_lease_is_held_while_another_process_writes(place: Path) -> None:
+    """Renewing does not wait for the lock, and is tried again."""
+    with Store.open(place) as store, hold(store, "run:first", ttl_s=0.3) as lease:
+        with closing(sqlite3.connect(place, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(0.2)
+            assert store.register.runs() == []
+        time.sleep(0.3)
+        assert holder_of(store.database, "run:first") == lease.holder
 
 
 HOLD = """

@@ -1,5 +1,6 @@
 """The register: runs, lines and sessions, and how they are found."""
 
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,18 @@ def test_what_waits_is_written_when_the_store_is_closed(place: Path) -> None:
         assert store.register.progress(run.number) == {"answered": 300}
         assert [s.seed for s in store.register.sessions(run.number)] == list(range(300))
         assert verify(store).ok
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [Ending("answered", "\ud800"), Ending("failed", cost_usd=nan), Ending("failed", seconds=inf)],
+)
+def test_an_ending_that_cannot_be_stored_is_refused_at_once(store: Store, ending: Ending) -> None:
+    """It would stand in the way of every later commit."""
+    session = recorded(store, 3)
+    with pytest.raises(Unstorable):
+        store.register.finish(session.number, ending)
+    append(store, session, deliberation(5, 3))
 
 
 def test_sessions_are_found_by_run_and_status(store: Store) -> None:

@@ -21,7 +21,7 @@ from traces.errors import (
     UnknownId,
     Unstorable,
 )
-from traces.record import AUTHORS, MEMO_OF
+from traces.record import AUTHORS, MEMO_OF, Ending
 from traces.store import Store
 from traces.verify import verify
 
@@ -172,6 +172,20 @@ def test_an_event_that_is_missing_is_named(store: Store, number: int) -> None:
     assert caught.value.number == number
 
 
+def test_an_event_takes_little_room(place: Path) -> None:
+    """Payloads of 45 bytes at paths of 30 characters: at most 150 bytes of the file each."""
+    path = "0.1.3.5.10.2.3.1.4.5.6.7.1.2.3"
+    with Store.open(place) as store:
+        session = store.register.open_session(now_us=1)
+        for first in range(0, 10_000, 250):
+            entries = [
+                (path, Replied(f"The result of this is {1_000_000 + number}."))
+                for number in range(first, first + 250)
+            ]
+            append(store, session, entries)
+    assert place.stat().st_size / 10_000 < 150
+
+
 # -- several processes ------------------------------------------------------------------------
 
 APPENDS = 10_000
@@ -281,6 +295,22 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_committed(place: Path) -> 
         store.commit_now(large)
         assert store.entries(session.number) == deliberation(500)
         assert verify(store).ok
+
+
+def test_what_stopped_a_run_is_told_and_not_what_followed(place: Path) -> None:
+    """Closing a store that takes nothing any more hides no error."""
+
+    def stopped() -> None:
+        with Store.open(place, patience_s=0.1) as store:
+            session = recorded(store, 3)
+            store.register.finish(session.number, Ending("stopped"))
+            others.append(locked(place))
+            raise RunStopped("the provider does not answer")
+
+    others: list[sqlite3.Connection] = []
+    with pytest.raises(RunStopped, match="the provider"):
+        stopped()
+    others[0].close()
 
 
 def test_a_store_for_reading_takes_nothing(place: Path) -> None:

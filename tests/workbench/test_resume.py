@@ -1,7 +1,6 @@
 """Runs that are resumed, stopped, interrupted, held by somebody, or read by nobody."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from decomposition.events import Opened
 from decomposition.message import Message
 from decomposition.ports import Authorship, Written
 from tests.workbench.conftest import Run
-from traces.leases import hold
 from traces.store import Store, now_us
 from traces.verify import verify
 from workbench.testing.kill import start
@@ -106,14 +104,6 @@ def test_a_run_that_somebody_works_is_held(run: Run) -> None:
     assert not ran.out
 
 
-def test_a_lease_of_the_living_holds_the_run(run: Run) -> None:
-    """A lease that is held in the same store keeps a resume out, and lets it in when given back."""
-    questions()
-    assert run("amplify", "q.jsonl", "--run", "mine", "--max-calls", "1").code == 4
-    with Store.open("workbench.db") as store, hold(store, "run:other"):
-        assert run("amplify", "--resume", "mine").code in (0, 4)
-
-
 def test_a_cap_on_calls_stops_a_run_and_keeps_what_is_there(run: Run) -> None:
     """At the cap the run ends with 4; what was answered before stays, one result a line."""
     questions()
@@ -122,9 +112,7 @@ def test_a_cap_on_calls_stops_a_run_and_keeps_what_is_there(run: Run) -> None:
     results = [json.loads(line) for line in ran.out.splitlines()]
     assert [result["question"] for result in results] == list(QUESTIONS)
     assert results[0]["answer"] == "2443"
-    assert sum(result["calls"] for result in results) <= 40 + sum(
-        result["workspaces"] for result in results
-    )
+    assert sum(result["calls"] for result in results) == 40
     assert any(result["status"] != "answered" for result in results)
     with Store.open("workbench.db", readonly=True) as store:
         assert not verify(store, refold=True).findings
@@ -165,19 +153,13 @@ def test_a_reader_that_goes_away_is_no_error(times: int, tmp_path: Path) -> None
     with start(["amplify", "q.jsonl", "--run", "piped"], tmp_path) as child:
         assert child.stdout
         assert child.stderr
-        os.set_blocking(child.stdout.fileno(), True)
         child.stdout.close()
         errors = child.stderr.read().decode()
         code = child.wait(60)
     assert code == 0, errors
     assert "Traceback" not in errors
     assert "BrokenPipe" not in errors
-    assert statuses_of(tmp_path) == {"answered"}
-
-
-def statuses_of(folder: Path) -> set[str]:
-    """Which statuses the lines have."""
-    return set(statuses(folder))
+    assert set(statuses(tmp_path)) == {"answered"}
 
 
 def append(path: Path, times: int) -> None:
@@ -199,12 +181,12 @@ def test_two_processes_append_to_one_store_and_lose_nothing(tmp_path: Path) -> N
     with Store.open(path, readonly=True) as store:
         assert [row.count for row in store.register.sessions()] == [1] * 2 * APPENDS
         assert store.database.rows("SELECT COUNT(*) FROM event") == [(2 * APPENDS,)]
-        assert not [f for f in verify(store).findings]
+        assert not verify(store).findings
 
 
 def test_two_runs_at_once_in_one_store_lose_nothing(tmp_path: Path) -> None:
     """Two batches that share a store both end with all their lines."""
-    both = []
+    both: list[subprocess.Popen[bytes]] = []
     for name in ("one", "two"):
         (tmp_path / f"{name}.jsonl").write_text(
             "".join(json.dumps({"question": text}) + "\n" for text in QUESTIONS)

@@ -6,10 +6,14 @@ from typing import Final
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 SCRIPTS: Final = Path(__file__).parent
+FAILURES: Final = (SQLAlchemyError, CommandError)
+"""What a migration that cannot be done raises."""
 
 
 def revisions(scripts: Path = SCRIPTS) -> tuple[str, ...]:

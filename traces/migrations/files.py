@@ -11,13 +11,11 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from traces.errors import ForeignStore, MigrationFailed
-from traces.migrations import REVISION, migrate, revisions
+from traces.migrations import FAILURES, REVISION, migrate, revisions
 
 Connect = Callable[[], sqlite3.Connection]
 
@@ -61,7 +59,7 @@ def bring_up(path: Path, scripts: Path, connect: Connect) -> None:
             _copy(pending, connect)
         try:
             migrate_file(connection, scripts)
-        except (sqlite3.Error, SQLAlchemyError, CommandError) as error:
+        except (sqlite3.Error, *FAILURES) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             _restore(pending, connection)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -277,7 +278,7 @@ def lost(before: Kept, after: Kept) -> list[str]:
 def unkept(told: dict[int, int], kept: Kept) -> list[str]:
     """Sessions of which a child was told more than the store holds."""
     return [
-        f"session {session}: {count} events acknowledged, {kept.ends.get(session, (0, b''))[0]} kept"
+        f"session {session}: {count} acknowledged, {kept.ends.get(session, (0, b''))[0]} kept"
         for session, count in told.items()
         if kept.ends.get(session, (0, b""))[0] < count
     ]
@@ -288,8 +289,8 @@ def unkept(told: dict[int, int], kept: Kept) -> list[str]:
 
 def child() -> None:
     """Run the command line on this process's arguments, and end where the environment says."""
-    from traces import verify as _
-    from workbench import amplify_run as _amplify  # noqa: F401
+    for module in PRELOADED:
+        import_module(module)
     from workbench.cli import main
 
     where, _, number = os.environ.get(AT, "").partition(":")

@@ -51,7 +51,7 @@ def test_an_element_behind_a_pointer_is_passed_on_by_its_name() -> None:
     """A reader who sees the element as its second pointer hands that pointer down."""
     facts = TASK.root(Walk("5", 4), CONTEXT).pointers()[0]
     question = Message(("Under ", facts, ", where does ", Pointer(answer="0.1"), " go in 4 steps?"))
-    assert write(question, "$q") == "Under $q.1 (facts), where does $q.2 go in 4 steps?"
+    assert write(question, "$q") == "Under $q.1, where does $q.2 go in 4 steps?"
     plan = asked(question)
     assert isinstance(plan, Plan)
     assert plan.ask.questions == (
@@ -101,7 +101,7 @@ def test_the_tree_finishes_on_f_star(steps: int) -> None:
 def test_the_environment_reads_through_pointers() -> None:
     """A single step from an element behind a pointer is looked up, spaces or not."""
     contents = {FACTS_NAME: TASK.render_facts(SWAP), "$q.2": " 01 "}
-    asked_about = "Under $q.1 (facts), where does $q.2 go in 1 step?"
+    asked_about = "Under $q.1, where does $q.2 go in 1 step?"
     assert deliberate(TASK, asked_about, contents).answer == "0"
 
 
