@@ -61,7 +61,7 @@ class Woken(Event, frozen=True, omit_defaults=True, gc=False):
 
 
 class Demanded(Event, frozen=True, omit_defaults=True, gc=False):
-    """What the question points to was demanded: whoever answers it reads through pointers."""
+    """All that the question points to is unlocked: whoever answers it reads through pointers."""
 
 
 class Noted(Event, frozen=True, omit_defaults=True, gc=False):

@@ -15,7 +15,7 @@ from decomposition.fuel import band
 from decomposition.hypertext import write
 from decomposition.message import Failure, Message
 from decomposition.view import KEY_BYTES, LOCKED, Seen, Sight, Symbols, View
-from decomposition.workspace import Shown, Workspace
+from decomposition.workspace import Workspace
 
 _BREAK: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NOTHING: Final[Mapping[str, "str | Failure"]] = MappingProxyType({})
@@ -35,25 +35,19 @@ def sight(
     return Sight(prefix, sees_fuel, leaf, symbolise)
 
 
-def view(workspace: Workspace, looking: Sight, through: tuple[Shown, ...] = ()) -> View:
-    """The view of a workspace.
-
-    Args:
-        workspace: An open workspace.
-        looking: Who looks at it.
-        through: Content of the question's pointers for answerers that read through them.
-    """
+def view(workspace: Workspace, looking: Sight) -> View:
+    """The view of an open workspace, as `looking` sees it."""
     question = write(workspace.question, "$q")
     text = f"Question: {_indented(question)}\n"
     shown: Mapping[str, str | Failure] = _NOTHING
     asked: tuple[Seen, ...] = ()
     fuel = band(workspace.fuel) if looking.sees_fuel else ""
-    if workspace.asks or workspace.note or workspace.refusal or fuel or workspace.shown or through:
-        shown = {name: seen for name, _, seen in (*through, *workspace.shown)}
+    if workspace.asks or workspace.note or workspace.refusal or fuel or workspace.shown:
+        shown = {name: seen for name, _, seen in workspace.shown}
         asked = _asked(workspace, shown)
         text += _more(asked, shown, workspace.note, workspace.refusal, fuel)
     if not workspace.question.plain:
-        text += _titles(workspace, through)
+        text += _titles(workspace)
     seen_by = looking.prefix + sample_key(workspace.sample_path) + text.encode()
     return View(
         text,
@@ -114,10 +108,10 @@ def _more(
     return "".join(lines)
 
 
-def _titles(workspace: Workspace, through: tuple[Shown, ...]) -> str:
+def _titles(workspace: Workspace) -> str:
     """Lines with the titles of what the visible messages point to."""
     visible = [("$q", workspace.question)]
-    for name, content, _ in (*through, *workspace.shown):
+    for name, content, _ in workspace.shown:
         if isinstance(content, Message):
             visible.append((name, content))
     return "".join(

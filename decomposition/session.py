@@ -152,11 +152,8 @@ class Session:
             return
         if workspace.waiting:
             self._await_again(node)
-        elif seat.answerer.reads_through and self.tree.pending_within(workspace.question):
-            if not node.reading:
-                self.note(node.path, Demanded())
         else:
-            self.tree.rouse(node)
+            self._let_act(node)
 
     def _role(self, node: Node) -> str:
         environs = self.setting.environs
@@ -174,8 +171,9 @@ class Session:
 
     def _seat(self, role: str, workspace: Workspace) -> Seat:
         """Who acts in a role; the members of an ensemble each below one sample of the root."""
-        path = workspace.sample_path
-        member = path[0] if path and len(self.setting.overseer) > 1 else 0
+        member = 0
+        if len(self.setting.overseer) > 1 and ":" in workspace.path:
+            member = int(workspace.path.partition(".")[0].partition(":")[2])
         known = self._seats.get((role, member))
         if known is None:
             known = self._seats[(role, member)] = self.setting.seat(role, member)
@@ -346,10 +344,7 @@ class Session:
 
     def view_of(self, node: Node) -> View:
         """What the answerer of a workspace sees."""
-        workspace, seat = node.workspace, node.seat
-        if seat.answerer.reads_through and not workspace.question.plain:
-            return view(workspace, seat.looking, self.tree.read_through(node))
-        return view(workspace, seat.looking)
+        return view(node.workspace, node.seat.looking)
 
     def act(self, node: Node, given: Given, authorship: Authorship, key: bytes = b"") -> None:
         """Stage a turn; with a key it is remembered, unless an action was refused."""
@@ -377,6 +372,16 @@ class Session:
         if late is not None:
             self._stage(workspace.path, late, self._engine)
         elif not workspace.waiting:
+            self._let_act(node)
+
+    def _let_act(self, node: Node) -> None:
+        """Show a workspace to its answerer; who reads through waits until all is there."""
+        seat: Seat = node.seat
+        if node.reading:
+            return
+        if seat.answerer.reads_through and not node.read and not node.workspace.question.plain:
+            self.note(node.path, Demanded())
+        else:
             self.tree.rouse(node)
 
     def _turn(self, node: Node, given: object, authorship: Authorship) -> bool:
@@ -423,20 +428,28 @@ class Session:
             self._stage(node.path, _failed(given), authorship)
             return False
         action = given[0] if isinstance(given, tuple) and given else None
-        if isinstance(action, Reply) and self._sure(action):
+        said = self._said(node, action)
+        confidence = said.confidence if said is not None and said.confidence is not None else 0.0
+        if said is not None and said.confidence is not None and self._sure(confidence):
             return self._turn(node, given, authorship)
-        draft = action.message if isinstance(action, Reply) else ""
-        confidence = action.confidence if isinstance(action, Reply) else 0.0
-        text = draft if isinstance(draft, str) else ""
-        if not isinstance(action, Reply | Abstain):
-            text = ""
-        self._stage(node.path, Deferred(text, confidence or 0.0), authorship)
+        draft = said.message if said is not None else ""
+        self._stage(node.path, Deferred(draft, float(confidence)), authorship)
         node.seat = self._seat("overseer", node.workspace)
         self._is_cycle(node)
-        return isinstance(action, Reply | Abstain)
+        return said is not None or isinstance(action, Abstain)
 
-    def _sure(self, reply: Reply) -> bool:
-        return reply.confidence is not None and reply.confidence >= self.setting.policy.bound
+    def _said(self, node: Node, action: object) -> Replied | None:
+        """What a student's reply comes to; None for anything that is no legal reply."""
+        if not isinstance(action, Reply):
+            return None
+        try:
+            event = step(node.workspace, action, self._caps)
+        except IllegalAction:
+            return None
+        return event if isinstance(event, Replied) else None
+
+    def _sure(self, confidence: float) -> bool:
+        return confidence >= self.setting.policy.bound
 
     def _stage(self, path: str, event: Event, authorship: Authorship) -> None:
         if self._joins and type(event) in _CLOSING:

@@ -118,6 +118,8 @@ class Node:
     """Demanded subquestions that are not settled."""
     reading = False
     """Whether it waits until everything behind its question has arrived."""
+    read = False
+    """Whether it was shown all that its question points to, or waits for it."""
     settled = False
     tainted = False
     digest = b""
@@ -489,7 +491,9 @@ class Tree:
 
     def _demanded(self, path: str, event: Demanded) -> None:
         del event
-        self._await_reading(self._node(path))
+        node = self._node(path)
+        node.read = True
+        self._await_reading(node)
 
     def _await_reading(self, node: Node) -> None:
         """Let a workspace act once everything behind its question has arrived."""
@@ -501,6 +505,9 @@ class Tree:
             slot.waiters += ((node, node.epoch),)
         if not pending:
             node.reading = False
+            read = self.read_through(node)
+            node.trail += [merkle.sight_of(name, seen) for name, _, seen in read]
+            node.workspace = woken(node.workspace, read, 0)
             self.rouse(node)
 
     def read_through(self, node: Node, limit: int = 10_000) -> tuple[Shown, ...]:

@@ -343,7 +343,7 @@ class _Work:
         roots = [each for each in targets if each.path.partition(":")[0] == ROOT]
         lost = any(isinstance(each.event, _CLOSING) for each in roots)
         row = replace(row, digest="", answer=BLANK if lost and row.answer else row.answer)
-        sql = "UPDATE session SET digest = '', answer = ?, seal = ? WHERE id = ?"
+        sql = "UPDATE session SET digest = '', answer = ?, seal = ?, reusable = NULL WHERE id = ?"
         writer.run(sql, (row.answer, session_seal(row), session))
 
 

@@ -73,6 +73,7 @@ class Register:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._changes: dict[int, list[Change]] = {}
+        self._ended: list[int] = []
 
     # -- runs --------------------------------------------------------------------------------
 
@@ -204,6 +205,7 @@ class Register:
         changes = {name: getattr(ending, name) for name in ending.__struct_fields__}
         changes["cost_usd"], changes["seconds"] = float(ending.cost_usd), float(ending.seconds)
         self._change(number, lambda row: replace(row, **changes))
+        self._ended.append(number)
 
     def _change(self, number: int, change: Change) -> None:
         self._changes.setdefault(number, []).append(change)
@@ -225,9 +227,11 @@ class Register:
                 changed.append((*values, seal(*values), row.number))
         writer.many(_CHANGE, changed)
 
-    def written(self) -> None:
-        """Forget the changes, once they are durable."""
-        self._changes = {}
+    def written(self) -> list[int]:
+        """Forget the changes, once they are durable; returns the sessions that ended."""
+        ended = self._ended
+        self._changes, self._ended = {}, []
+        return ended
 
     def flush(self) -> None:
         """Write the changes that wait, in a commit of their own.

@@ -4,24 +4,26 @@ It is derived from events. New rows wait in a window; a crash loses them, and ea
 row says up to which event its rows are in the database, so that the rest can be derived again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from decomposition.ports import Reusable
 from traces.bloom import Bloom
 from traces.database import Database, Writer, in_groups, marks
-from traces.digest import pointer_seal
+from traces.digest import Chain, pointer_seal
 from traces.window import WINDOW_ROWS, Window
 
 Place = tuple[int, int]
 """A session and the number of one of its events."""
 _Row = tuple[int, int, bytes]
 """Session, number, digest; the digest is empty for a turn."""
+_Stretch = tuple[int, int]
+"""From which event of a session on, and up to which, this process saw what is reusable."""
 
 _TURN: Final = "memo (key, session, number, seal) ON CONFLICT DO NOTHING"
 _ANSWER: Final = "joinable (key, session, number, digest, seal) ON CONFLICT DO NOTHING"
-_BEGIN: Final = "UPDATE session SET reusable = 0 WHERE id = ? AND reusable IS NULL"
-_REACHED: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable < ?"
+_BEGIN: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable IS NULL"
+_REACHED: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable BETWEEN ? AND ?"
 _BEHIND: Final = "SELECT id, reusable FROM session WHERE reusable < count ORDER BY id"
 _SCAN: Final = 10_000
 _KEYS: Final = {
@@ -45,39 +47,57 @@ class ReuseIndex:
         self._database = database
         self._window: Window[_Row] = Window(window_rows)
         self._bloom: Bloom | None = None
-        self._reached: dict[int, int] = {}
-        """Events of the sessions whose rows are, or were lately, in the window."""
-        self._round: dict[int, int] = {}
-        """The same when the window's current round began: complete when it ends."""
+        self._reached: dict[int, _Stretch] = {}
+        """Of the sessions that this process worked, what it knows the rows of."""
+        self._round: dict[int, _Stretch] = {}
+        """The same when the window's current round began: in the database when it ends."""
+        self._ended: set[int] = set()
 
     # -- taking in ---------------------------------------------------------------------------
 
-    def write(self, writer: Writer, reusable: Reusable) -> None:
-        """Write what belongs to a commit that makes these reusable, inside its transaction."""
-        fresh = {row[1] for row in (*reusable.memo, *reusable.joins)} - self._reached.keys()
-        writer.many(_BEGIN, [(session,) for session in sorted(fresh)])
+    def write(self, writer: Writer, reusable: Reusable, before: Mapping[int, Chain]) -> None:
+        """Write what belongs to a commit that makes these reusable, inside its transaction.
+
+        Args:
+            before: Where the sessions of the commit ended.
+        """
+        if reusable.memo or reusable.joins:
+            fresh = _sessions(reusable) - self._reached.keys()
+            writer.many(_BEGIN, [(before[each].count, each) for each in sorted(fresh)])
         if self._window.full:
             self._insert(writer, self._window.due())
             if self._window.ends_round:
                 self._mark(writer, self._round)
 
-    def remember(self, reusable: Reusable, counts: Iterable[Place], *, spilled: bool) -> None:
+    def remember(
+        self,
+        reusable: Reusable,
+        before: Mapping[int, Chain],
+        after: Mapping[int, Chain],
+        *,
+        spilled: bool,
+    ) -> None:
         """Take in what a commit made reusable, once it is durable.
 
         Args:
-            counts: The sessions of the commit, with the number of their events.
+            before: Where the sessions of the commit ended.
+            after: Where they end now.
             spilled: Whether `write` gave rows of the window to the database.
         """
         if spilled:
             self._forget_written()
-        rows = _rows(reusable)
-        if rows:
-            self._window.add(rows)
-            self._reached |= {row[0]: row[1] for _, row in rows}
+        if reusable.memo or reusable.joins:
+            self._window.add(_rows(reusable))
+            for each in _sessions(reusable) - self._reached.keys():
+                self._reached[each] = (before[each].count, 0)
         if self._reached:
-            for session, count in counts:
+            for session, chain in after.items():
                 if session in self._reached:
-                    self._reached[session] = count
+                    self._reached[session] = (self._reached[session][0], chain.count)
+
+    def end(self, sessions: Iterable[int]) -> None:
+        """Say that these sessions get no more events, so that they need not be kept in mind."""
+        self._ended |= self._reached.keys() & set(sessions)
 
     @property
     def spills(self) -> bool:
@@ -90,9 +110,12 @@ class ReuseIndex:
         ends = self._window.ends_round
         self._window.written()
         if ends:
-            done = self._round
-            now = self._reached
-            self._reached = {each: now[each] for each in now if done.get(each) != now[each]}
+            gone = {
+                each for each in self._ended if self._round.get(each) == self._reached.get(each)
+            }
+            self._ended -= gone
+            for each in gone:
+                self._reached.pop(each, None)
             self._round = dict(self._reached)
 
     def flush(self) -> None:
@@ -109,7 +132,8 @@ class ReuseIndex:
         if self._bloom is not None:
             self._bloom.add(key for key, _ in rows)
         self._window.clear()
-        self._reached, self._round = {}, {}
+        # What was worked so far stays in mind: more of it may come.
+        self._round = dict(self._reached)
 
     def put(self, session: int, until: int, reusable: Reusable) -> None:
         """Take in rows that were derived again from the events of a session before `until`.
@@ -119,9 +143,9 @@ class ReuseIndex:
         """
         rows = sorted(_rows(reusable))
         with self._database.writing() as writer:
-            writer.many(_BEGIN, [(session,)])
+            writer.run(_BEGIN, (0, session))
             self._insert(writer, rows)
-            self._mark(writer, {session: until})
+            self._mark(writer, {session: (0, until)})
         if self._bloom is not None:
             self._bloom.add(key for key, _ in rows)
 
@@ -137,8 +161,10 @@ class ReuseIndex:
         writer.insert(_TURN, 4, turns)
         writer.insert(_ANSWER, 5, answers)
 
-    def _mark(self, writer: Writer, reached: dict[int, int]) -> None:
-        writer.many(_REACHED, [(count, each, count) for each, count in sorted(reached.items())])
+    def _mark(self, writer: Writer, reached: Mapping[int, _Stretch]) -> None:
+        """Say that rows are complete, unless some are missing before where this process began."""
+        rows = [(end, each, first, end) for each, (first, end) in sorted(reached.items())]
+        writer.many(_REACHED, rows)
 
     # -- giving out --------------------------------------------------------------------------
 
@@ -194,7 +220,7 @@ class ReuseIndex:
     def behind(self) -> list[Place]:
         """Sessions of which the index lacks events, with the number of events that it has.
 
-        Sessions whose rows are in this process's window do not count.
+        Sessions that this process works do not count, but those of other processes do.
         """
         rows = self._database.rows(_BEHIND)
         return [(each, number) for each, number in rows if each not in self._reached]
@@ -209,11 +235,16 @@ class ReuseIndex:
         for session in gone:
             self._reached.pop(session, None)
             self._round.pop(session, None)
+            self._ended.discard(session)
         turns = answers = 0
         for some in in_groups(sorted(gone), _AT_ONCE):
             turns += writer.run(_DROP_TURNS, some)
             answers += writer.run(_DROP_ANSWERS, some)
         return turns, answers
+
+
+def _sessions(reusable: Reusable) -> set[int]:
+    return {row[1] for row in reusable.memo} | {row[1] for row in reusable.joins}
 
 
 def _rows(reusable: Reusable) -> list[tuple[bytes, _Row]]:

@@ -198,7 +198,7 @@ class Store:
                     writer.insert(into, width, flat)
                 if self.register.waits:
                     self.register.write(writer)
-                self.reuse.write(writer, reusable)
+                self.reuse.write(writer, reusable, batch.before)
         except BaseException:
             # Whether the last step took effect is not certain: read the ends again.
             for session in batch.after:
@@ -207,9 +207,8 @@ class Store:
         if len(self._chains) > _CHAINS_KEPT:
             self._chains.clear()
         self._chains.update(batch.after)
-        self.register.written()
-        counts = [(session, chain.count) for session, chain in batch.after.items()]
-        self.reuse.remember(reusable, counts, spilled=spills)
+        self.reuse.remember(reusable, batch.before, batch.after, spilled=spills)
+        self.reuse.end(self.register.written())
 
     def _answerer(self, identity: str) -> int:
         """The number of an identity, which it gets when it is first seen."""

@@ -1,7 +1,7 @@
 """Step: what each action does to one workspace, and every way in which it is illegal."""
 
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -367,13 +367,13 @@ def test_a_cut_never_changes_what_is_pointed_to(tail: str) -> None:
         assert full.startswith(said)
 
 
-@pytest.mark.parametrize("text", ["x" * 201, "é" * 101, "x[" * 150_000])
+@pytest.mark.parametrize("text", ["x" * 201, "é" * 101, "x[" * 2_000_000])
 def test_a_note_over_the_cap_is_refused(text: str) -> None:
     """A note is not cut, since its writer reads it again; the refusal comes before any reading."""
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(IllegalAction, match="cap"):
         step(OPEN, Note(text), SMALL)
-    assert perf_counter() - started < 0.3
+    assert process_time() - started < 1
 
 
 def test_a_long_reason_is_cut() -> None:
