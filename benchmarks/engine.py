@@ -1,5 +1,7 @@
-"""The engine on a binary tree with an instant answerer, everything on: views, keys, memo, chain,
-digest, every commit synced. Run as a script it measures one tree and prints one JSON line.
+"""The engine on a binary tree with an instant answerer.
+
+Everything is on: views, keys, memo, chain, digest, every commit synced. Run as a script it
+measures one tree and prints one JSON line.
 
     python -m benchmarks.engine HEIGHT FOLDER [--width N] [--no-memo]
 """

@@ -6,7 +6,7 @@ Heavy imports stand inside the command that needs them.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Edge(TyperGroup):
     """Lets an interruption and a reader that went away reach our own edge, not Typer's."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - a class that Typer keeps to itself
         """Run the command.
 
         Raises:

@@ -62,10 +62,9 @@ def _core() -> Finding:
 
 
 def _store(place: str) -> Finding:
+    from traces.errors import TraceError
     from traces.store import Store
     from traces.verify import verify
-
-    from traces.errors import TraceError
 
     if importlib.util.find_spec("sqlalchemy") is None:
         return Finding("store", fine=False, said="SQLAlchemy is not installed")
