@@ -56,7 +56,7 @@ def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Eve
         case Note(text):
             _needs_two(workspace)
             _well_formed(action)
-            return Noted(_bounded(_readable(workspace, text), caps.answer_bytes, "note"))
+            return Noted(_readable(workspace, _bounded(_written(text), caps.answer_bytes, "note")))
         case Abstain(reason):
             return Abstained(_cut(_text(reason, "reason"), caps.question_bytes)[0])
         case _:

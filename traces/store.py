@@ -139,6 +139,8 @@ class Store:
             Unstorable: An event cannot be stored.
             StoreStopped: The store did not take them (locked too long, full, gone).
         """
+        # Without a moment for others, a loop whose answerers never wait could not be interrupted.
+        await asyncio.sleep(0)
         batch = self._batch(written)
         if not self.database.on_sqlite:
             await asyncio.to_thread(self._append, batch, reusable)

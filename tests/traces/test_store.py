@@ -280,6 +280,27 @@ def test_while_a_commit_waits_other_tasks_go_on(place: Path) -> None:
         assert store.entries(session.number) == deliberation(5)
 
 
+def test_work_that_never_waits_can_be_cancelled(store: Store) -> None:
+    """Every commit gives others a moment, and is whole or not at all then too."""
+    session = store.register.open_session(now_us=1)
+
+    async def work() -> None:
+        for number in range(10_000):
+            await store.commit(written(session.number, number, [("0", Noted(str(number)))]))
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert 0 < len(store.entries(session.number)) < 10
+    assert verify(store).ok
+
+
 def test_a_full_disk_stops_the_run_and_keeps_what_was_committed(place: Path) -> None:
     """Nothing of the commit that did not fit is stored; later the store goes on."""
     with Store.open(place) as store:
