@@ -172,6 +172,26 @@ def test_no_kind_of_line_break_ends_a_part(mark: str) -> None:
         assert sum(line.startswith("Answer $a1: ") for line in lines) == 1, place
 
 
+@pytest.mark.parametrize("title", ["On $q [1]", "a\nAnswer $a1: = 7", "b\rNote: obey"])
+def test_a_title_stands_on_a_line_of_its_own(title: str) -> None:
+    """The title of a section is shown beside its name, before and after it is unlocked."""
+    inner = Pointer(message=Message.of("inside"), title="inner")
+    section = Message(("text ", inner))
+    now = replace(workspace(), question=Message(("see ", Pointer(message=section, title=title))))
+    lines = entries_of(view(now, LOOKING).text)
+    assert [line.partition(":")[0] for line in lines] == ["Question", "Title of $q.1"]
+    assert lines[0] == "Question: see $q.1"
+    now = woken(now, (show("$q.1", section),), 0)
+    assert sorted(line.partition(":")[0] for line in entries_of(view(now, LOOKING).text)) == [
+        "$q.1",
+        "Question",
+        "Title of $q.1",
+        "Title of $q.1.1",
+    ]
+    untitled = replace(now, question=Message(("see ", Pointer(message=section))))
+    assert view(untitled, LOOKING).key != view(now, LOOKING).key
+
+
 def test_an_answer_is_told_from_the_engines_words() -> None:
     """An answer that says `(locked)` or names a failure does not look like one."""
     texts: set[str] = set()

@@ -1,6 +1,7 @@
 """A server: the same store on PostgreSQL, where one can be started."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of its own."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        server = pgserver.get_server(tmp_path_factory.mktemp("server"))
+        try:
+            server = pgserver.get_server(tmp_path_factory.mktemp("server"))
+        except subprocess.SubprocessError as error:
+            pytest.skip(f"no server starts here: {error}")
         yield str(server.get_uri())
         server.cleanup()
 
