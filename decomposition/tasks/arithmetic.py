@@ -7,7 +7,7 @@ digits are cut in half instead, so that every tree stays under the depth that a 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 from typing import Final, Literal
@@ -21,12 +21,21 @@ from decomposition.tasks.base import (
     FACTS_NAME,
     NO_FACTS,
     Facts,
-    Task,
     chance,
     distinct,
     fuel_in_turn,
     only,
     spelled,
+)
+from decomposition.tasks.table import (
+    BLANK,
+    DONT_KNOW,
+    Array,
+    Namespace,
+    TableForm,
+    TableStep,
+    TableTask,
+    TokenRows,
 )
 
 MAX_DIGITS: Final = 100
@@ -55,12 +64,13 @@ class Calculation(Struct, frozen=True, gc=False):
     sign: Literal["+", "*"] = "+"
 
 
-class Arithmetic(Task[Calculation]):
+class Arithmetic(TableTask[Calculation]):
     """Sums and products. Nothing stands behind a pointer: numbers are written out."""
 
     name = "arithmetic"
     summary = "sums (487 + 1956) and products (12 * 34), digit by digit"
     sizes = (2, MAX_DIGITS)
+    table_sizes = (2, PEELED)
 
     # -- making ------------------------------------------------------------------------------
 
@@ -200,6 +210,130 @@ class Arithmetic(Task[Calculation]):
         """The larger number: never right for a drawn question, whose smaller number is not 0."""
         del facts
         return str(max(question.left, question.right))
+
+    # -- tables: sums of numbers of up to `PEELED` digits --------------------------------------
+
+    def table_form(self, size: int) -> TableForm:
+        """A row is left, right, carry; a place is a power of ten."""
+        return TableForm(
+            fields=3,
+            levels=(1, self.checked_size(size)),
+            subquestions=2,
+            symbols=tuple("0123456789"),
+            roles=("carry", "left", "right", "answer"),
+            places=size + 1,
+            shifts=True,
+        )
+
+    def table_row(
+        self, question: Calculation, contents: Mapping[str, str]
+    ) -> tuple[int, ...] | None:
+        """Both addends and the carry; products have no table."""
+        del contents
+        if question.sign != "+" or _digits(question) > PEELED:
+            return None
+        return question.left, question.right, question.carry
+
+    def table_question(self, row: Sequence[int]) -> Calculation:
+        """The sum of a row."""
+        left, right, carry = row
+        return Calculation(left, right, 1 if carry else 0)
+
+    def table_answer(self, answer: str) -> int:
+        """The number, if it is one and fits."""
+        number = _number(answer)
+        return DONT_KNOW if number is None or number >= 10 ** (PEELED + 1) else number
+
+    def table_written(self, answer: int) -> str:
+        """The number in digits."""
+        return str(answer)
+
+    def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
+        """Two numbers of as many digits as the level, with or without a carry."""
+        del size
+        least = xp.where(levels > 1, 10 ** (levels - 1), 0)
+        left = least + draws[:, 0] % (10**levels - least)
+        right = least + draws[:, 1] % (10**levels - least)
+        return xp.stack((left, right, draws[:, 2] % 2), 1)
+
+    def table_levels(self, xp: Namespace, questions: Array) -> Array:
+        """The digits of the longer addend."""
+        longer = xp.maximum(questions[:, 0], questions[:, 1])
+        powers = 10 ** xp.arange(1, PEELED + 1)
+        return 1 + (longer[:, None] >= powers).sum(1)
+
+    def table_primitive(self, xp: Namespace, questions: Array) -> Array:
+        """Whether both numbers have one digit."""
+        del xp
+        return (questions[:, 0] <= 9) & (questions[:, 1] <= 9)
+
+    def table_environment(
+        self, xp: Namespace, questions: Array, facts: Array, contexts: Array
+    ) -> Array:
+        """The entries of the table."""
+        del xp, facts, contexts
+        return questions.sum(1)
+
+    def table_step(self, xp: Namespace, questions: Array, answers: Array) -> TableStep:
+        """Last digits; then the leading digits with what they hand on; then both together."""
+        left, right, carry = questions[:, 0], questions[:, 1], questions[:, 2]
+        told = answers.shape[1]
+        if told == 0:
+            asked = xp.stack((left % 10, right % 10, carry), 1)
+            every = left >= 0
+            return TableStep(every, asked, every, ~every, carry)
+        below = answers[:, 0]
+        if told == 1:
+            possible = (below >= 0) & (below < 20)
+            asked = xp.stack((left // 10, right // 10, xp.where(below >= 10, 1, 0)), 1)
+            return TableStep(possible, asked, self.table_primitive(xp, asked), ~(left >= 0), carry)
+        above = answers[:, 1]
+        reply = above * 10 + below % 10
+        none = ~(left >= 0)
+        return TableStep(none, questions, none, above >= 0, reply)
+
+    def table_tokens(self, xp: Namespace, questions: Array, level: int) -> TokenRows:
+        """The carry, then the digits of each addend, the last digit first."""
+        places = tuple(range(level))
+        carry, left, right, answer = range(4)
+        columns = (
+            questions[:, 2:],
+            _table_digits(xp, questions[:, 0], level),
+            _table_digits(xp, questions[:, 1], level),
+        )
+        return TokenRows(
+            symbols=xp.concatenate(columns, 1),
+            roles=(carry, *(left,) * level, *(right,) * level),
+            places=(0, *places, *places),
+            slot_roles=(answer,) * (level + 1),
+            slot_places=(*places, level),
+            filled=xp.arange(level + 1) < self.table_spans(xp, questions)[:, None],
+        )
+
+    def table_spans(self, xp: Namespace, questions: Array) -> Array:
+        """A place for each digit of a sum."""
+        return self.table_levels(xp, questions) + 1
+
+    def table_spelled(self, xp: Namespace, answers: Array, level: int) -> Array:
+        """The digits, the last first, with leading zeros."""
+        return answers[:, None] // 10 ** xp.arange(level + 1) % 10
+
+    def table_read(self, xp: Namespace, symbols: Array) -> Array:
+        """The number of the digits; leading zeros count for nothing."""
+        digits = xp.where(symbols == BLANK, 0, symbols)
+        return (digits * 10 ** xp.arange(symbols.shape[1])).sum(1)
+
+    def table_truth(self, xp: Namespace, questions: Array, facts: Array, contexts: Array) -> Array:
+        """The sums."""
+        del xp, facts, contexts
+        return questions.sum(1)
+
+
+def _table_digits(xp: Namespace, numbers: Array, digits: int) -> Array:
+    """(B, digits) int64: the last digit first, `BLANK` before the first."""
+    powers = 10 ** xp.arange(digits)
+    standing = (numbers[:, None] >= powers) | (powers == 1)
+    return xp.where(standing, numbers[:, None] // powers % 10, BLANK)
 
 
 def _sum(digits: int, random: Random) -> Calculation:

@@ -1,0 +1,95 @@
+"""The curriculum: which levels are asked, moved by self-agreement alone.
+
+Asked is up to the frontier. It moves when the averaged student and the amplified system agree on
+the frontier level; right answers, graders and `depth_class` are unknown here.
+"""
+
+from typing import Final
+
+import torch
+from msgspec import Struct, field
+from torch import Tensor
+
+from distill.recipe import Arm, Recipe
+
+SMOOTHING: Final = 0.9
+"""Share of the running agreement that a step keeps."""
+MARGIN: Final = 0.1
+"""How far the running agreement may stay below promotion for a probe to be worth its cost: the
+averaged student is better than the one in training, of which it is the agreement."""
+
+
+class Promotion(Struct, frozen=True):
+    """The frontier moved."""
+
+    step: int
+    """The first step with the new frontier."""
+    level: int
+    """The new frontier."""
+    agreement: float
+    """Of the probe on the level before."""
+
+
+class Curriculum(Struct):
+    """The frontier and how well student and amplified system agree below it."""
+
+    lowest: int
+    highest: int
+    frontier: int
+    agreement: list[float]
+    """Running, of the student in training, by level from the lowest."""
+    probed_at: int = 0
+    """Step of the last probe."""
+    probed: float = 0.0
+    """What the last probe found at the frontier."""
+    promotions: list[Promotion] = field(default_factory=list[Promotion])
+
+    def weights(self, recipe: Recipe, arm: Arm) -> list[float]:
+        """How likely each level is in the next batch, from the lowest."""
+        count = self.highest - self.lowest + 1
+        if arm == "supervised_uniform":
+            return [1.0] * count
+        below = self.frontier - self.lowest
+        unsolved = [recipe.floor + 1 - agreed for agreed in self.agreement[:below]]
+        rest = [(1 - recipe.frontier_share) * each / sum(unsolved) for each in unsolved]
+        return [*rest, recipe.frontier_share, *([0.0] * (count - below - 1))]
+
+    def observe(self, levels: Tensor, agreed: Tensor) -> None:
+        """Takes in a batch: levels (B,) int64 and whether both agreed (B,) bool."""
+        places = levels - self.lowest
+        counted = torch.bincount(places, minlength=len(self.agreement)).tolist()
+        hits = torch.bincount(places[agreed], minlength=len(self.agreement)).tolist()
+        for place, (hit, asked) in enumerate(zip(hits, counted, strict=True)):
+            if asked:
+                before = self.agreement[place]
+                self.agreement[place] = SMOOTHING * before + (1 - SMOOTHING) * hit / asked
+
+    def probe_due(self, step: int, recipe: Recipe) -> bool:
+        """Whether the frontier looks ready."""
+        ready = self.agreement[self.frontier - self.lowest] >= recipe.promote_at - MARGIN
+        return ready and step >= self.probed_at + recipe.probe_every
+
+    def judge(self, step: int, agreement: float, recipe: Recipe) -> bool:
+        """Takes in a probe of the frontier; whether that moved it."""
+        self.probed_at, self.probed = step, agreement
+        if agreement < recipe.promote_at or self.frontier == self.highest:
+            return False
+        self.promote(Promotion(step, self.frontier + 1, agreement))
+        return True
+
+    def promote(self, promotion: Promotion) -> None:
+        """Moves the frontier."""
+        self.frontier = promotion.level
+        self.promotions.append(promotion)
+
+    @property
+    def reached_top_at(self) -> int | None:
+        """The step at which the frontier became the highest level; None before."""
+        if self.frontier < self.highest:
+            return None
+        return self.promotions[-1].step if self.promotions else 0
+
+
+def curriculum(lowest: int, highest: int) -> Curriculum:
+    """One that begins at the lowest level."""
+    return Curriculum(lowest, highest, lowest, [0.0] * (highest - lowest + 1))

@@ -1,0 +1,130 @@
+"""The vocabulary: how a task's arrays become what a student reads, and its symbols answers.
+
+Behind the task's own symbols stand two: blank, and "don't know".
+"""
+
+from typing import Final
+
+import torch
+from msgspec import Struct
+from torch import Tensor
+
+from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableForm
+from distill.questions import Questions
+from distill.recipe import Recipe
+from distill.student import Architecture, Reading
+
+IGNORE: Final = -100
+"""A target where no loss is taken."""
+
+
+class Answers(Struct, frozen=True):
+    """What a student, or whatever takes its part, said."""
+
+    values: Tensor
+    """(B,) int64, `DONT_KNOW` for "don't know"."""
+    confidence: Tensor
+    """(B,) float in [0, 1]: of all slots together."""
+
+
+class Vocabulary:
+    """The symbols of one task at one size."""
+
+    def __init__(self, task: AnyTableTask, size: int) -> None:
+        self.task = task
+        self.form: TableForm = task.table_form(size)
+        self.size = size
+        self.symbols: tuple[str, ...] = (*self.form.symbols, "blank", "don't know")
+        self.blank = len(self.form.symbols)
+        self.dont_know = self.blank + 1
+
+    def architecture(self, sizes: Recipe) -> Architecture:
+        """The sizes of the student that a recipe asks for."""
+        form = self.form
+        return Architecture(
+            symbols=len(self.symbols),
+            roles=len(form.roles),
+            places=form.places + (sizes.spare_places if sizes.offsets else 0),
+            facts=sizes.size if form.fact_symbols else 0,
+            fact_symbols=form.fact_symbols,
+            copied=form.copied,
+            width=sizes.width,
+            heads=sizes.heads,
+            blocks=sizes.blocks,
+            fact_blocks=sizes.fact_blocks,
+            widening=sizes.widening,
+        )
+
+    def read(
+        self, questions: Questions, places: int, offsets: torch.Generator | None = None
+    ) -> Reading:
+        """The questions as a student with so many places takes them.
+
+        Args:
+            questions: Any number of the task's.
+            places: Those of the student's architecture.
+            offsets: Where the offsets of the places are drawn from; None for no offset.
+        """
+        rows = self.task.table_tokens(torch, questions.rows, self._level(questions))
+        offset = self._offsets(questions, places, offsets)  # (B, 1) or (1, 1)
+        symbols = rows.symbols
+        standing = None
+        if rows.filled is not None:
+            standing = torch.cat((symbols >= 0, rows.filled), 1)  # (B, T + A)
+            symbols = torch.where(symbols < 0, self.blank, symbols)
+        return Reading(
+            symbols=symbols,
+            roles=torch.tensor(rows.roles),
+            places=(torch.tensor(rows.places) + offset).clamp(max=places - 1),
+            slot_roles=torch.tensor(rows.slot_roles),
+            slot_places=(torch.tensor(rows.slot_places) + offset).clamp(max=places - 1),
+            facts=questions.facts,
+            contexts=questions.contexts,
+            standing=standing,
+        )
+
+    def targets(self, questions: Questions, answers: Tensor, taken: Tensor) -> Tensor:
+        """What the slots are to say, (B, A) int64.
+
+        Args:
+            questions: B of them.
+            answers: (B,) int64, `DONT_KNOW` in the first slot alone.
+            taken: (B,) bool; the others take no loss, nor do answers that no slots can spell.
+        """
+        level = self._level(questions)
+        filled = self.task.table_tokens(torch, questions.rows, level).filled  # (B, A)
+        spelled = self.task.table_spelled(torch, answers, level)  # (B, A)
+        if filled is not None:
+            spelled = torch.where(filled, spelled, -1)
+        known = answers != DONT_KNOW
+        fits = self.task.table_read(torch, spelled) == answers
+        spelled = torch.where(spelled < 0, IGNORE, spelled)
+        silent = torch.full_like(spelled, IGNORE)
+        silent[:, 0] = self.dont_know
+        targets = torch.where(known[:, None], spelled, silent)
+        return torch.where((taken & (fits | ~known))[:, None], targets, IGNORE)
+
+    def answers(self, questions: Questions, log_probabilities: Tensor) -> Answers:
+        """What the most probable symbols (B, A, V) say.
+
+        "Don't know" in any slot says so for all.
+        """
+        best, symbols = log_probabilities.max(-1)  # (B, A)
+        filled = self.task.table_tokens(torch, questions.rows, self._level(questions)).filled
+        if filled is not None:
+            best = best * filled
+            symbols = torch.where(filled, symbols, -1)
+        values = self.task.table_read(torch, symbols)
+        silent = (symbols >= self.blank).any(1)
+        return Answers(torch.where(silent, DONT_KNOW, values), best.sum(1).exp())
+
+    def _level(self, questions: Questions) -> int:
+        """The highest level among the questions. Waits for a device."""
+        return int(self.task.table_levels(torch, questions.rows).max())
+
+    def _offsets(self, questions: Questions, places: int, drawn: torch.Generator | None) -> Tensor:
+        if drawn is None or not self.form.shifts:
+            return torch.zeros((1, 1), dtype=torch.int64)
+        room = places - self.task.table_spans(torch, questions.rows) + 1  # (B,)
+        offsets = torch.randint(0, 1 << 30, (len(questions),), generator=drawn) % room
+        return offsets[:, None]
