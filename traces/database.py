@@ -28,6 +28,11 @@ Row = tuple[Any, ...]
 Values = Sequence[object]
 Value = TypeVar("Value")
 
+WRITERS: Final = 0x57424E44
+"""The number of the lock that writers take on a server."""
+_PASSING: Final = ("55P03", "40001", "40P01")
+"""States of a server that pass: no lock in time, or transactions that were in each other's way."""
+
 _CHUNKS: Final = (64, 16, 4, 1)
 """Rows that one INSERT takes; one statement for many rows costs half of one for each."""
 
@@ -71,6 +76,9 @@ class Dialect(Protocol):
     error: type[Exception]
     """Base of what its driver raises."""
     begin: str
+    """Opens a transaction that no other writer shares."""
+    begin_beside: str
+    """Opens one that others of its kind may run beside."""
 
     def sql(self, text: str) -> str:
         """A statement in the form that the driver takes."""
@@ -94,6 +102,7 @@ class Sqlite:
 
     error: type[Exception] = sqlite3.Error
     begin = "BEGIN IMMEDIATE"
+    begin_beside = begin
 
     def __init__(self, place: str, patience_s: float) -> None:
         self._place = place
@@ -138,13 +147,20 @@ class Sqlite:
 
 
 class Server:
-    """A database server, through a driver that takes `%s` for a value."""
+    """A database server, through a driver that takes `%s` for a value.
 
-    begin = "BEGIN"
+    Rows are locked there, not the database. Whoever decides by what it read inside of its
+    transaction must be alone all the same, as on SQLite, so every writer takes one lock: for
+    itself, or, where the end of a chain guards it, together with others of its kind.
+    """
 
-    def __init__(self, place: str, error: type[Exception]) -> None:
+    begin = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"
+    begin_beside = f"BEGIN; SELECT pg_advisory_xact_lock_shared({WRITERS})"
+
+    def __init__(self, place: str, error: type[Exception], patience_s: float) -> None:
         self.error = error
         self._place = place
+        self._patience_s = patience_s
 
     def sql(self, text: str) -> str:
         """The statement with the driver's sign for a value."""
@@ -155,14 +171,36 @@ class Server:
         rows = list(zip(*[iter(flat)] * width, strict=True))
         cursor.executemany(_with_percent(_insert(into, width, 1)), rows)
 
+    def settle(self, cursor: Cursor, *, readonly: bool) -> None:
+        """Ask of a new connection what the promises need, whatever the server's defaults are."""
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute("SET default_transaction_isolation = 'read committed'")
+        cursor.execute(f"SET default_transaction_read_only = {'on' if readonly else 'off'}")
+        self.hurry(cursor, on=False)
+
     def hurry(self, cursor: Cursor, *, on: bool) -> None:
-        """Nothing: rows are locked on a server, not the database."""
+        """Set how long the server waits for a lock."""
+        # 0 would mean for ever.
+        waits_ms = 1 if on else max(1, int(self._patience_s * 1000))
+        cursor.execute(f"SET lock_timeout = {waits_ms}")
 
     def translated(self, error: Exception) -> TraceError:
         """Our error for one of the driver's."""
-        if type(error).__name__ in ("DataError", "ProgrammingError"):
+        if getattr(error, "sqlstate", None) in _PASSING:
+            message = (
+                f"{self._place} is locked by another process (waited {self._patience_s:g} s); "
+                "everything committed is safe, try again when that process is done"
+            )
+            return StoreBusy(message, self._patience_s)
+        if _is_of_values(error):
             return Unstorable(f"a value cannot be stored: {error}")
         return StoreFailed(f"{self._place} cannot be used now: {error}")
+
+
+def _is_of_values(error: Exception) -> bool:
+    """Whether a driver says that a value does not fit, by the classes that PEP 249 names."""
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    return kinds[0] == "ProgrammingError" or "DataError" in kinds
 
 
 @cache
@@ -271,11 +309,12 @@ class Database:
             return cursor.fetchall() if getattr(cursor, "description", None) else []
 
     @contextmanager
-    def writing(self, *, wait: bool = True) -> Generator[Writer]:
+    def writing(self, *, wait: bool = True, beside: bool = False) -> Generator[Writer]:
         """A transaction: committed at the end of the block, undone if it raises.
 
         Args:
             wait: Wait for a writer in another process; otherwise it is an error at once.
+            beside: Others that say so may write at the same time, where the database can that.
 
         Raises:
             StoreStopped: The store does not take anything now; nothing has changed.
@@ -285,7 +324,7 @@ class Database:
             raise StoreReadonly(f"{self.place} is open for reading only: {self.readonly}")
         with self._lock, self._translating():
             cursor = self.connection.cursor()
-            self._begin(cursor, wait=wait)
+            self._begin(cursor, wait=wait, beside=beside)
             try:
                 yield Writer(cursor, self.dialect)
                 cursor.execute("COMMIT")
@@ -293,15 +332,24 @@ class Database:
                 self._undo(cursor)
                 raise
 
-    def _begin(self, cursor: Cursor, *, wait: bool) -> None:
+    def _begin(self, cursor: Cursor, *, wait: bool, beside: bool) -> None:
+        begin = self.dialect.begin_beside if beside else self.dialect.begin
         if wait:
-            cursor.execute(self.dialect.begin)
+            self._opened(cursor, begin)
             return
         self.dialect.hurry(cursor, on=True)
         try:
-            cursor.execute(self.dialect.begin)
+            self._opened(cursor, begin)
         finally:
             self.dialect.hurry(cursor, on=False)
+
+    def _opened(self, cursor: Cursor, begin: str) -> None:
+        try:
+            cursor.execute(begin)
+        except self.dialect.error:
+            # A server has opened the transaction in which it did not get the lock.
+            self._undo(cursor)
+            raise
 
     def _undo(self, cursor: Cursor) -> None:
         """Roll back, unless the driver did so already or cannot any more."""

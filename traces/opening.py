@@ -83,7 +83,7 @@ def open_database(
         return _open_file(
             Path(url.database or ""), readonly=readonly, patience_s=patience_s, scripts=scripts
         )
-    return _open_server(text, readonly=readonly, scripts=scripts)
+    return _open_server(text, readonly=readonly, patience_s=patience_s, scripts=scripts)
 
 
 # -- files -----------------------------------------------------------------------------------
@@ -277,14 +277,16 @@ def _moved(new: Path, path: Path) -> None:
 # -- servers ---------------------------------------------------------------------------------
 
 
-def _open_server(text: str, *, readonly: bool, scripts: Path) -> Database:
+def _open_server(text: str, *, readonly: bool, patience_s: float, scripts: Path) -> Database:
     url = make_url(text)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
         engine = create_engine(url, poolclass=NullPool)
     except (NoSuchModuleError, ImportError) as error:
-        raise NotAStore(text.partition("://")[0], f"no driver is installed: {error}") from None
+        kind = text.partition("://")[0]
+        message = f"no driver is installed ({error}); for PostgreSQL take the extra `postgres`"
+        raise NotAStore(kind, message) from None
     place = engine.url.render_as_string(hide_password=True)
     try:
         _prepare(engine, place, readonly=readonly, scripts=scripts)
@@ -294,7 +296,11 @@ def _open_server(text: str, *, readonly: bool, scripts: Path) -> Database:
     driver: Any = raw.driver_connection
     raw.detach()
     driver.autocommit = True
-    dialect = Server(place, engine.dialect.loaded_dbapi.Error)
+    dialect = Server(place, engine.dialect.loaded_dbapi.Error, patience_s)
+    try:
+        dialect.settle(driver.cursor(), readonly=readonly)
+    except dialect.error as error:
+        raise dialect.translated(error) from error
     return Database(driver, dialect, place=place, readonly="this was asked for" if readonly else "")
 
 
@@ -308,6 +314,9 @@ def _prepare(engine: Engine, place: str, *, readonly: bool, scripts: Path) -> No
     with engine.begin() as connection:
         # Only one process at a time looks whether there is something to do.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise NotAStore(place, f"its texts are in {encoding}; make it with ENCODING 'UTF8'")
         tables = set(inspect(connection).get_table_names())
         if tables and not {"alembic_version", "session", "event"} <= tables:
             raise ForeignStore(place, "this database belongs to another program")

@@ -37,6 +37,18 @@ from traces.tables import EVENT_BITS
 SHORTEST: Final = 8
 """Texts with fewer characters are not looked for elsewhere: they stand everywhere."""
 
+_TABLES: Final = (
+    "event",
+    "session",
+    "line",
+    "expected",
+    "run",
+    "memo",
+    "joinable",
+    "redacted",
+    "stale",
+)
+"""Those that may hold a text, or a key that was made of one."""
 _PAGE: Final = 5_000
 _NUMBER: Final = (1 << EVENT_BITS) - 1
 _CLOSING: Final = (Replied, Abstained, Failed, Joined)
@@ -133,7 +145,7 @@ def purge(database: Database) -> bool:
     Returns whether that was possible: not while another process reads.
     """
     if not database.on_sqlite:
-        for table in ("event", "session", "line", "expected", "run", "memo", "joinable"):
+        for table in _TABLES:
             database.execute(f"VACUUM FULL {table}")
         return True
     try:
@@ -146,10 +158,12 @@ def purge(database: Database) -> bool:
 
 
 def _copies(database: Database) -> Iterator[str]:
-    if database.on_sqlite:
-        store = Path(database.place)
-        for pattern in (".before-*", ".migrating"):
-            yield from sorted(map(str, store.parent.glob(store.name + pattern)))
+    if not database.on_sqlite:
+        yield "the server's own log (pg_wal) until it is used again, its archives and backups"
+        return
+    store = Path(database.place)
+    for pattern in (".before-*", ".migrating"):
+        yield from sorted(map(str, store.parent.glob(store.name + pattern)))
 
 
 class _Work:

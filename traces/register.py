@@ -87,15 +87,16 @@ class Register:
             StoreStopped: The store does not take it; nothing of it was accepted.
         """
         with self._database.writing() as writer:
-            if writer.rows("SELECT id FROM run WHERE name = ?", (name,)):
-                raise NameTaken(f"there is a run {name!r} already")
             new = RunRecord(0, name, now_us, kind, config, "running", 0)
             sql = (
                 "INSERT INTO run (name, created_us, kind, config, status, total, seal) "
-                "VALUES (?, ?, ?, ?, ?, ?, 0) RETURNING id"
+                "VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING RETURNING id"
             )
             values = (name, now_us, kind, config, new.status, 0)
-            number = int(writer.rows(sql, values)[0][0])
+            given = writer.rows(sql, values)
+            if not given:
+                raise NameTaken(f"there is a run {name!r} already")
+            number = int(given[0][0])
             total = self._accept(writer, number, lines)
             run = replace(new, number=number, total=total)
             sealed = (total, run_seal(run), number)
@@ -203,6 +204,8 @@ class Register:
         """
         _check(ending)
         changes = {name: getattr(ending, name) for name in ending.__struct_fields__}
+        # A server keeps no NUL in a text. The event has the answer as it is; here it is shown.
+        changes["answer"] = ending.answer.replace("\0", "\ufffd")
         changes["cost_usd"], changes["seconds"] = float(ending.cost_usd), float(ending.seconds)
         self._change(number, lambda row: replace(row, **changes))
         self._ended.append(number)

@@ -193,7 +193,7 @@ class Store:
     def _append(self, batch: Batch, reusable: Reusable, *, wait: bool = True) -> None:
         spills = self.reuse.spills
         try:
-            with self.database.writing(wait=wait) as writer:
+            with self.database.writing(wait=wait, beside=True) as writer:
                 _advance(writer, batch)
                 for rich, flat in batch.stretches:
                     into, width = _INTO[rich]
@@ -216,7 +216,7 @@ class Store:
         """The number of an identity, which it gets when it is first seen."""
         number = self._answerers.get(identity)
         if number is None:
-            with self.database.writing() as writer:
+            with self.database.writing(beside=True) as writer:
                 sql = "INSERT INTO answerer (identity) VALUES (?) ON CONFLICT DO NOTHING"
                 writer.run(sql, (identity,))
                 rows = writer.rows("SELECT id FROM answerer WHERE identity = ?", (identity,))

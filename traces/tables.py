@@ -34,6 +34,9 @@ NAMES: Final = {
 # SQLite counts rows by itself only in a column that is declared as INTEGER.
 COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
 
+BY_BEGINNING: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Sorted by bytes, so that what begins alike stands together, as SQLite has it by itself."""
+
 _Options = dict[str, Any]
 _NEVER_AGAIN: Final[_Options] = {"sqlite_autoincrement": True}
 """The number of a row that was removed is not given again."""
@@ -53,7 +56,7 @@ class Run(Table, table=True):
     __table_args__ = _NEVER_AGAIN
 
     id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
-    name: str = Field(sa_type=Text, unique=True)
+    name: str = Field(sa_type=BY_BEGINNING, unique=True)  # type: ignore[call-overload]
     created_us: int = Field(sa_type=BigInteger)
     kind: str = Field(sa_type=Text)
     config: str = Field(sa_type=Text)
@@ -92,7 +95,7 @@ class Session(Table, table=True):
     __table_args__ = (Index(None, "run", "idx"), _NEVER_AGAIN)
 
     id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
-    trace: str = Field(sa_type=Text, unique=True)
+    trace: str = Field(sa_type=BY_BEGINNING, unique=True)  # type: ignore[call-overload]
     run: int | None = Field(default=None, sa_type=BigInteger, foreign_key="run.id")
     idx: int = Field(sa_type=Integer)
     opened_us: int = Field(sa_type=BigInteger)

@@ -93,17 +93,17 @@ import sys, time
 sys.path.insert(0, {root!r})
 from traces.leases import acquire
 from traces.store import Store
-with Store.open({place!r}) as store:
+with Store.open({site!r}) as store:
     print(acquire(store.database, "run:first", ttl_s=3600).holder, flush=True)
     time.sleep(3600)
 """
 
 
-def test_the_lease_of_a_killed_process_is_taken_over_at_once(place: Path) -> None:
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(site: str) -> None:
     """Also while nobody has buried it yet."""
-    code = HOLD.format(root=str(Path(__file__).parents[2]), place=str(place))
+    code = HOLD.format(root=str(Path(__file__).parents[2]), site=site)
     with (
-        Store.open(place) as store,
+        Store.open(site) as store,
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child,
     ):
         assert child.stdout is not None

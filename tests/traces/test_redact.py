@@ -101,9 +101,9 @@ def test_a_redacted_trace_is_replayed_without_its_texts(store: Store) -> None:
     assert [each.redacted for each in store.records(row.number)].count(True) == 3
 
 
-def test_the_chain_goes_on_after_a_redaction(place: Path) -> None:
+def test_the_chain_goes_on_after_a_redaction(site: str) -> None:
     """The head is the same, later events are added, earlier ones can be redacted too."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         session = recorded(store, 20)
         redact(store, session.trace, 7, reason="asked for", everywhere=False)
         assert store.register.session(session.number).head == session.head
@@ -114,7 +114,7 @@ def test_the_chain_goes_on_after_a_redaction(place: Path) -> None:
         report = verify(store)
         assert report.ok
         assert (report.events, report.redacted) == (35, 3)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert [r.number for r in store.records(session.number) if r.redacted] == [3, 7, 25]
 
 
@@ -131,9 +131,9 @@ def test_a_redacted_text_cannot_be_guessed_back(store: Store) -> None:
     assert len({salt for _, salt, _ in rows}) == count
 
 
-def test_a_process_that_works_the_session_notices(place: Path) -> None:
+def test_a_process_that_works_the_session_notices(site: str) -> None:
     """Its next commit is a conflict, not a hole in the chain."""
-    with Store.open(place) as one, Store.open(place) as other:
+    with Store.open(site) as one, Store.open(site) as other:
         session = recorded(one, 5)
         append(other, session, deliberation(8, 5))
         one.register.session(session.number)
@@ -193,9 +193,9 @@ def test_what_may_depend_on_it_is_marked(store: Store) -> None:
     )
 
 
-def test_a_rehearsal_changes_nothing(place: Path) -> None:
+def test_a_rehearsal_changes_nothing(site: str) -> None:
     """And says what would be taken away."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         first, second = recorded(store, 10), recorded(store, 10)
         report = redact(store, first.trace, 1, reason="asked for", rehearse=True)
         assert report.events[0] == (first.trace, 1)

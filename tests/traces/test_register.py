@@ -1,7 +1,6 @@
 """The register: runs, lines and sessions, and how they are found."""
 
 from math import inf, nan
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,11 @@ def lines(count: int) -> list[NewLine]:
     ]
 
 
-def test_a_run_is_accepted_with_all_its_lines(place: Path) -> None:
+def test_a_run_is_accepted_with_all_its_lines(site: str) -> None:
     """Lines without labels, labels apart, a waiting session for each; in input order."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         run = store.register.create_run("first", "amplify", '{"a": 1}', lines(12_000), now_us=5)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         register = store.register
         assert register.find_run("first") == run
         assert (run.total, run.status, run.created_us) == (12_000, "running", 5)
@@ -86,9 +85,9 @@ def test_a_run_is_finished(store: Store) -> None:
         store.register.change_run(77, "finished")
 
 
-def test_how_a_session_ends_is_written_with_the_next_commit(place: Path) -> None:
+def test_how_a_session_ends_is_written_with_the_next_commit(site: str) -> None:
     """No commit of its own; whoever reads in this process sees it at once."""
-    with Store.open(place) as store, Store.open(place, readonly=True) as reader:
+    with Store.open(site) as store, Store.open(site, readonly=True) as reader:
         run = store.register.create_run("first", "amplify", "{}", lines(2), now_us=5)
         first, second = store.register.sessions(run.number)
         store.register.begin(first.number, 6)
@@ -106,14 +105,14 @@ def test_how_a_session_ends_is_written_with_the_next_commit(place: Path) -> None
         assert verify(store).ok
 
 
-def test_what_waits_is_written_when_the_store_is_closed(place: Path) -> None:
+def test_what_waits_is_written_when_the_store_is_closed(site: str) -> None:
     """Many endings at once, each on its own row."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         run = store.register.create_run("first", "amplify", "{}", lines(300), now_us=5)
         for session in store.register.sessions(run.number):
             store.register.begin(session.number, 6)
             store.register.finish(session.number, ENDING)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.register.progress(run.number) == {"answered": 300}
         assert [s.seed for s in store.register.sessions(run.number)] == list(range(300))
         assert verify(store).ok

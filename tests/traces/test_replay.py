@@ -71,10 +71,10 @@ def test_a_replay_goes_to_and_fro(store: Store) -> None:
     assert replay.position == 0
 
 
-def test_the_engine_uses_recorded_turns_again(place: Path) -> None:
+def test_the_engine_uses_recorded_turns_again(site: str) -> None:
     """A second deliberation of the same question asks nobody, in a later process too."""
     for opened in range(3):
-        with Store.open(place) as store:
+        with Store.open(site) as store:
             _, row = deliberated(store, SUM, halves, memo=True)
             assert row.answer == "20"
             assert (row.calls, row.memo_hits) == ((0, 22) if opened else (12, 10))
@@ -85,10 +85,10 @@ def test_the_engine_uses_recorded_turns_again(place: Path) -> None:
             assert verify(store, refold=True).ok
 
 
-def test_the_engine_joins_recorded_answers(place: Path) -> None:
+def test_the_engine_joins_recorded_answers(site: str) -> None:
     """The answer of a closed workspace is taken by reference, across sessions too."""
     for opened in range(2):
-        with Store.open(place) as store:
+        with Store.open(site) as store:
             _, row = deliberated(store, SUM, halves, joins="shared")
             assert row.answer == "20"
             assert (row.workspaces, row.joins) == ((0, 1) if opened else (15, 0))

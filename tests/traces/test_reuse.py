@@ -135,11 +135,11 @@ def test_what_the_engine_decided_is_no_turn(store: Store) -> None:
     assert store.turns([key(1)]) == [[]]
 
 
-def test_all_turns_of_a_key_come_in_the_order_of_recording(place: Path) -> None:
+def test_all_turns_of_a_key_come_in_the_order_of_recording(site: str) -> None:
     """From the window and from the file alike."""
     origins: list[str] = []
     for _ in range(3):
-        with Store.open(place) as store:
+        with Store.open(site) as store:
             for _ in range(2):
                 session = recorded(store, 3)
                 append(store, session, TURN, reusable=Reusable([(key(1), session.number, 3)]))
@@ -176,17 +176,17 @@ def test_a_closed_workspace_is_found_by_its_question(
     assert store.closed(key(2)) is None
 
 
-def test_the_first_answer_to_a_question_stays(place: Path) -> None:
+def test_the_first_answer_to_a_question_stays(site: str) -> None:
     """Whoever closed it first, and in which process."""
     firsts: list[str] = []
     for _ in range(2):
-        with Store.open(place) as store:
+        with Store.open(site) as store:
             for _ in range(2):
                 session = recorded(store, 3)
                 reusable = Reusable(joins=[(key(1), session.number, 3, b"d" * 32)])
                 append(store, session, [("0.1", Replied("8"))], reusable=reusable)
                 firsts.append(f"{session.trace}/0.1")
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         found = store.closed(key(1))
         assert found is not None
         assert found.origin == firsts[0]
@@ -245,11 +245,11 @@ def filled(store: Store, turns: int, *, into: int = 0, first: int = 0) -> int:
 
 
 @pytest.mark.parametrize("window", [0, 100, 1_000, 100_000])
-def test_keys_are_found_wherever_their_rows_are(place: Path, window: int) -> None:
+def test_keys_are_found_wherever_their_rows_are(site: str, window: int) -> None:
     """In the window, in the file, and in the file of the next process."""
     numbers = random.Random(5).sample(range(2_000), 200)  # noqa: S311 - a sample for a test
     for opened in range(2):
-        with Store.open(place, window_rows=window) as store:
+        with Store.open(site, window_rows=window) as store:
             if not opened:
                 filled(store, 2_000)
             found = store.turns([key(number) for number in numbers])
@@ -259,23 +259,23 @@ def test_keys_are_found_wherever_their_rows_are(place: Path, window: int) -> Non
             assert store.turns([key(number) for number in range(2_000, 2_100)]) == [[]] * 100
 
 
-def test_a_clean_end_leaves_nothing_behind(place: Path) -> None:
+def test_a_clean_end_leaves_nothing_behind(site: str) -> None:
     """When the store was closed the index holds all turns."""
-    with Store.open(place, window_rows=300) as store:
+    with Store.open(site, window_rows=300) as store:
         filled(store, 1_000)
         assert store.memo_behind() == []
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.memo_behind() == []
         assert store.database.rows("SELECT COUNT(*) FROM memo") == [(1_000,)]
 
 
-def test_after_a_crash_the_index_can_be_derived_again(place: Path) -> None:
+def test_after_a_crash_the_index_can_be_derived_again(site: str) -> None:
     """The store says from where on, and takes what was derived; nothing is used twice."""
-    crashed = Store.open(place, window_rows=300)
+    crashed = Store.open(site, window_rows=300)
     session = filled(crashed, 4_000)
     recorded(crashed, 5)
     crashed.database.close()
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         ((behind, reached),) = store.memo_behind()
         assert behind == session
         assert 0 < reached < 4_000
@@ -289,42 +289,42 @@ def test_after_a_crash_the_index_can_be_derived_again(place: Path) -> None:
         assert verify(store).ok
 
 
-def test_a_session_without_reuse_is_never_behind(place: Path) -> None:
+def test_a_session_without_reuse_is_never_behind(site: str) -> None:
     """Its turns were not meant to be used again."""
-    crashed = Store.open(place)
+    crashed = Store.open(site)
     recorded(crashed, 10)
     crashed.database.close()
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.memo_behind() == []
 
 
-def test_what_a_crash_lost_is_not_forgotten_by_going_on(place: Path) -> None:
+def test_what_a_crash_lost_is_not_forgotten_by_going_on(site: str) -> None:
     """A resumed session's later turns do not hide that earlier ones are missing."""
-    crashed = Store.open(place)
+    crashed = Store.open(site)
     session = filled(crashed, 100)
     crashed.database.close()
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         filled(store, 50, into=session, first=100)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.memo_behind() == [(session, 0)]
         memo = [(key(number), session, number) for number in range(150)]
         store.reindex(session, 150, Reusable(memo))
         filled(store, 50, into=session, first=150)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.memo_behind() == []
         assert store.database.rows("SELECT COUNT(*) FROM memo") == [(200,)]
 
 
-def test_events_without_reuse_between_turns_leave_no_gap(place: Path) -> None:
+def test_events_without_reuse_between_turns_leave_no_gap(site: str) -> None:
     """Not every commit makes something reusable, and sessions end at any time."""
-    with Store.open(place, window_rows=20) as store:
+    with Store.open(site, window_rows=20) as store:
         sessions = [recorded(store, 5) for _ in range(30)]
         for each, session in enumerate(sessions * 5):
             reusable = Reusable([(key(each), session.number, 3)]) if each % 3 else Reusable()
             append(store, session, TURN, reusable=reusable)
             if each > 120:
                 store.register.finish(session.number, Ending("answered"))
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         assert store.memo_behind() == []
 
 

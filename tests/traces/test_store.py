@@ -26,11 +26,11 @@ from traces.store import Store
 from traces.verify import verify
 
 
-def test_what_was_committed_is_read_again_by_another_process(place: Path) -> None:
+def test_what_was_committed_is_read_again_by_another_process(site: str) -> None:
     """Events come back in order, equal to what was appended."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         session = recorded(store, 30)
-    with Store.open(place, readonly=True) as again:
+    with Store.open(site, readonly=True) as again:
         assert again.entries(session.number) == deliberation(30)
         assert again.entries(session.number, 7) == deliberation(7)
         assert again.entries(session.number, 0) == []
@@ -106,9 +106,9 @@ def test_a_commit_is_whole_or_not_at_all(store: Store) -> None:
     assert verify(store).ok
 
 
-def test_who_comes_second_gets_a_conflict(place: Path) -> None:
+def test_who_comes_second_gets_a_conflict(site: str) -> None:
     """Of two writers that both saw three events, one appends the fourth."""
-    with Store.open(place) as one, Store.open(place) as other:
+    with Store.open(site) as one, Store.open(site) as other:
         session = recorded(one, 3)
         append(other, session, deliberation(4, 3))
         with pytest.raises(Conflict) as caught:
@@ -192,10 +192,10 @@ APPENDS = 10_000
 GROUP = 25
 
 
-def _append_many(place: Path, session: int, name: str) -> None:
+def _append_many(site: str, session: int, name: str) -> None:
     """Append half of the events in groups, each again until it is in."""
     by = Authorship(name, "scripted", 1, 2)
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         for group in range(APPENDS // 2 // GROUP):
             entries = [("0", Noted(f"{name} {group} {each}")) for each in range(GROUP)]
             while True:
@@ -207,13 +207,13 @@ def _append_many(place: Path, session: int, name: str) -> None:
                     continue
 
 
-def test_two_processes_lose_nothing(place: Path) -> None:
+def test_two_processes_lose_nothing(site: str) -> None:
     """10,000 appends of two processes to one session: all there, none twice, the chain holds."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         session = store.register.open_session(now_us=1).number
         context = get_context("spawn")
         workers = [
-            context.Process(target=_append_many, args=(place, session, name)) for name in "ab"
+            context.Process(target=_append_many, args=(site, session, name)) for name in "ab"
         ]
         for worker in workers:
             worker.start()
@@ -334,11 +334,11 @@ def test_what_stopped_a_run_is_told_and_not_what_followed(place: Path) -> None:
     others[0].close()
 
 
-def test_a_store_for_reading_takes_nothing(place: Path) -> None:
+def test_a_store_for_reading_takes_nothing(site: str) -> None:
     """And says why."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         session = recorded(store, 3)
-    with Store.open(place, readonly=True) as store:
+    with Store.open(site, readonly=True) as store:
         assert store.readonly
         with pytest.raises(StoreReadonly, match="reading only"):
             store.commit_now(written(session.number, 3, deliberation(5, 3)))

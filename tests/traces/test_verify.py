@@ -6,6 +6,7 @@ import struct
 from contextlib import closing
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -239,30 +240,51 @@ def test_the_first_event_that_does_not_fit_is_named(store: Store, number: int) -
 
 
 @pytest.mark.parametrize(
-    ("sql", "number", "words"),
+    "case",
     [
         ("DELETE FROM event WHERE id & 4294967295 = 7", 7, "missing"),
         ("DELETE FROM event WHERE id & 4294967295 >= 7", 7, "7 events and should have 20"),
         ("UPDATE event SET id = id + 100 WHERE id & 4294967295 = 19", 19, "missing"),
         ("UPDATE event SET payload = NULL WHERE id & 4294967295 = 7", 7, "payload is gone"),
-        ("UPDATE event SET payload = '{}' WHERE id & 4294967295 = 7", 7, "payload"),
+        ("UPDATE event SET payload = ? WHERE id & 4294967295 = 7", 7, "cannot be read", b"{}"),
         ("UPDATE event SET answerer = 99 WHERE id & 4294967295 = 7", 7, "99"),
         ("UPDATE event SET author = 99 WHERE id & 4294967295 = 7", 7, "99"),
         ("UPDATE event SET kind = 99 WHERE id & 4294967295 = 7", 7, "99"),
-        ("UPDATE event SET wall_us = 'now' WHERE id & 4294967295 = 7", 7, "authorship"),
-        ("UPDATE event SET salt = x'00' WHERE id & 4294967295 = 7", 7, "salt"),
+        ("UPDATE event SET salt = ? WHERE id & 4294967295 = 7", 7, "salt", b"\0"),
         ("UPDATE session SET count = 19", 19, "20 events and should have 19"),
-        ("UPDATE session SET head = zeroblob(32)", None, "another hash"),
-        ("UPDATE session SET head = 5", None, "is none"),
+        ("UPDATE session SET head = ?", None, "another hash", bytes(32)),
+        ("UPDATE session SET head = ?", None, "is none", b"short"),
         ("UPDATE session SET answer = 'x'", None, "row was changed"),
     ],
 )
-def test_what_is_wrong_is_said(store: Store, sql: str, number: int | None, words: str) -> None:
+def test_what_is_wrong_is_said(store: Store, case: tuple[Any, ...]) -> None:
     """Gaps, a cut-off end, payloads and people that are not there, ends that do not fit."""
+    sql, number, words, *values = case
     session = recorded(store, 20)
     with store.database.writing() as writer:
-        writer.run(sql)
+        writer.run(sql, values)
     finding = verify(store).findings[0]
+    assert (finding.trace, finding.number) == (session.trace, number)
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("sql", "number", "words"),
+    [
+        ("UPDATE event SET payload = '{}' WHERE id & 4294967295 = 7", 7, "payload"),
+        ("UPDATE event SET wall_us = 'now' WHERE id & 4294967295 = 7", 7, "authorship"),
+        ("UPDATE session SET head = 5", None, "is none"),
+    ],
+)
+def test_a_value_of_a_wrong_type_in_a_file_is_said(
+    place: Path, sql: str, number: int | None, words: str
+) -> None:
+    """SQLite keeps a value of any type in any column; a server does not take it."""
+    with Store.open(place) as store:
+        session = recorded(store, 20)
+        with store.database.writing() as writer:
+            writer.run(sql)
+        finding = verify(store).findings[0]
     assert (finding.trace, finding.number) == (session.trace, number)
     assert words in finding.message
 
@@ -298,14 +320,14 @@ def test_an_anchor_is_found_where_it_was_kept(store: Store) -> None:
     assert report.anchored == f"{session.trace} after 8 events"
 
 
-def test_a_rewritten_history_misses_its_anchor(place: Path) -> None:
+def test_a_rewritten_history_misses_its_anchor(site: str) -> None:
     """Who rewrites everything can make a sound store, but not the head that was kept."""
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         anchor = recorded(store, 8).head.hex()
         with store.database.writing() as writer:
             writer.run("DELETE FROM event")
             writer.run("DELETE FROM session")
-    with Store.open(place) as store:
+    with Store.open(site) as store:
         recorded(store, 8)
         assert verify(store).ok
         report = verify(store, anchor=anchor)

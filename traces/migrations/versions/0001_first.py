@@ -13,6 +13,9 @@ depends_on = None
 # SQLite counts rows by itself only in a column that is declared as INTEGER.
 COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# Sorted by bytes on a server too, so that what begins alike stands together.
+BY_BEGINNING = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Go to this revision."""
@@ -27,7 +30,7 @@ def _runs() -> None:
     op.create_table(
         "run",
         _column("id", COUNTED),
-        _column("name", sa.Text()),
+        _column("name", BY_BEGINNING),
         _column("created_us", sa.BigInteger()),
         _column("kind", sa.Text()),
         _column("config", sa.Text()),
@@ -56,7 +59,7 @@ def _sessions() -> None:
     op.create_table(
         "session",
         _column("id", COUNTED),
-        _column("trace", sa.Text()),
+        _column("trace", BY_BEGINNING),
         _column("run", sa.BigInteger(), nullable=True),
         _column("idx", sa.Integer()),
         _column("opened_us", sa.BigInteger()),
