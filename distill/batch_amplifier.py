@@ -68,7 +68,7 @@ class Amplifier:
         self.answering = answering
         self.counts = counts
         self._room = task.table_form(size).subquestions
-        self._step = step or (lambda rows, told: task.table_step(torch, rows, told))
+        self._step: Step = step or _own_step(task)
 
     def amplify(self, questions: Questions, audit: Tensor | None = None) -> Amplified:
         """The overseer's answers, one step deep.
@@ -139,6 +139,15 @@ class Amplifier:
             subanswers=pad.answers,
             by_student=pad.by_student,
         )
+
+
+def _own_step(task: AnyTableTask) -> Step:
+    """The task's own overseer."""
+
+    def step(rows: Tensor, told: Tensor) -> TableStep:
+        return task.table_step(torch, rows, told)
+
+    return step
 
 
 class _Pad:

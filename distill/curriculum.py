@@ -57,12 +57,12 @@ class Curriculum(Struct):
     def observe(self, levels: Tensor, agreed: Tensor) -> None:
         """Takes in a batch: levels (B,) int64 and whether both agreed (B,) bool."""
         places = levels - self.lowest
-        counted = torch.bincount(places, minlength=len(self.agreement)).tolist()
-        hits = torch.bincount(places[agreed], minlength=len(self.agreement)).tolist()
-        for place, (hit, asked) in enumerate(zip(hits, counted, strict=True)):
-            if asked:
-                before = self.agreement[place]
-                self.agreement[place] = SMOOTHING * before + (1 - SMOOTHING) * hit / asked
+        counted = torch.bincount(places, minlength=len(self.agreement))
+        hits = torch.bincount(places[agreed], minlength=len(self.agreement))
+        for place, before in enumerate(self.agreement):
+            if asked := int(counted[place]):
+                now = int(hits[place]) / asked
+                self.agreement[place] = SMOOTHING * before + (1 - SMOOTHING) * now
 
     def probe_due(self, step: int, recipe: Recipe) -> bool:
         """Whether the frontier looks ready."""

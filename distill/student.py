@@ -101,7 +101,8 @@ class Attention(nn.Module):
         return self._parted(key), self._parted(value)
 
     def _parted(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, length, _ = vectors.shape
+        return vectors.view(batch, length, self.heads, -1).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -206,7 +207,7 @@ class Student(nn.Module):
         pointers = torch.einsum("bad,bnd->ban", self.copy(stream), facts[reading.contexts])
         pointers = pointers / math.sqrt(self.architecture.width)
         mass = torch.cat((own, pointers), -1).softmax(-1)  # (B, A, V + N)
-        own, copied = mass.split((own.shape[-1], pointers.shape[-1]), -1)
+        own, copied = mass[..., : own.shape[-1]], mass[..., own.shape[-1] :]
         held = reading.facts[reading.contexts, :, self.architecture.copied]  # (B, N)
         held = held[:, None].expand_as(copied)  # (B, A, N)
         return own.scatter_add(-1, held, copied).clamp(min=1e-9).log()

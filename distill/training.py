@@ -12,6 +12,7 @@ import torch
 from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that everybody reads
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from decomposition.tasks import task_named
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableTask
@@ -89,7 +90,8 @@ class Trainer:
             overseer: The task's table step unless given.
             follows: Promotions of another run; the frontier then moves as it did there.
         """
-        self.recipe, self.seed, self.arm = recipe, seed, arm
+        self.recipe, self.seed = recipe, seed
+        self.arm: Arm = arm
         self._follows = None if follows is None else {each.step: each for each in follows}
         self.task: AnyTableTask = task or table_task(recipe.task, recipe.reach)
         self.vocabulary = Vocabulary(self.task, recipe.size)
@@ -208,7 +210,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # pyright: ignore[reportUnknownMemberType]
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.recipe.clip, foreach=True)
-        self.optimiser.step()
+        self.optimiser.step()  # pyright: ignore[reportUnknownMemberType]
         self._move_average()
         said = self.vocabulary.answers(learned.questions, log_probabilities.detach()).values
         return float(loss.detach()), said
@@ -216,8 +218,8 @@ class Trainer:
     @torch.no_grad()
     def _move_average(self) -> None:
         kept = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.student.parameters()), 1 - kept
+        get_ema_multi_avg_fn(kept)(
+            list(self.average.parameters()), list(self.student.parameters()), self.step
         )
 
     def _replay(self, learned: Learned) -> None:
@@ -285,9 +287,10 @@ class Trainer:
 
 def answered(student: Student, vocabulary: Vocabulary, questions: Questions) -> Answers:
     """A student's answers, in chunks, without an offset."""
+    places = torch.arange(len(questions))
     parts = [
-        _answered(student, vocabulary, questions.at(chunk))
-        for chunk in torch.arange(len(questions)).split(CHUNK)
+        _answered(student, vocabulary, questions.at(places[first : first + CHUNK]))
+        for first in range(0, len(questions), CHUNK)
     ]
     if len(parts) == 1:
         return parts[0]

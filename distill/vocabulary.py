@@ -72,6 +72,7 @@ class Vocabulary:
         if rows.filled is not None:
             standing = torch.cat((symbols >= 0, rows.filled), 1)  # (B, T + A)
             symbols = torch.where(symbols < 0, self.blank, symbols)
+        symbols = symbols.clamp(max=self.blank)
         return Reading(
             symbols=symbols,
             roles=torch.tensor(rows.roles),
@@ -82,6 +83,12 @@ class Vocabulary:
             contexts=questions.contexts,
             standing=standing,
         )
+
+    def readable(self, questions: Questions) -> Tensor:
+        """(B,) bool: what can be told in this vocabulary; nothing else gets an answer."""
+        levels = self.task.table_levels(torch, questions.rows)
+        rows = self.task.table_tokens(torch, questions.rows, self._level(questions))
+        return (levels <= self.form.levels[1]) & (rows.symbols < self.blank).all(1)
 
     def targets(self, questions: Questions, answers: Tensor, taken: Tensor) -> Tensor:
         """What the slots are to say, (B, A) int64.
@@ -97,7 +104,7 @@ class Vocabulary:
         if filled is not None:
             spelled = torch.where(filled, spelled, -1)
         known = answers != DONT_KNOW
-        fits = self.task.table_read(torch, spelled) == answers
+        fits = (self.task.table_read(torch, spelled) == answers) & (spelled < self.blank).all(1)
         spelled = torch.where(spelled < 0, IGNORE, spelled)
         silent = torch.full_like(spelled, IGNORE)
         silent[:, 0] = self.dont_know
@@ -115,7 +122,7 @@ class Vocabulary:
             best = best * filled
             symbols = torch.where(filled, symbols, -1)
         values = self.task.table_read(torch, symbols)
-        silent = (symbols >= self.blank).any(1)
+        silent = (symbols >= self.blank).any(1) | ~self.readable(questions)
         return Answers(torch.where(silent, DONT_KNOW, values), best.sum(1).exp())
 
     def _level(self, questions: Questions) -> int:

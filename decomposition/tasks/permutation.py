@@ -5,10 +5,10 @@ which are primitive. An answer travels on as a pointer; only the last one is loo
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -16,7 +16,16 @@ from decomposition.actions import Ask
 from decomposition.answerers.expert import Decomposition, Plan
 from decomposition.errors import BadTask
 from decomposition.hypertext import folded
-from decomposition.tasks.base import FACTS_NAME, Facts, Task, chance, distinct
+from decomposition.tasks.base import FACTS_NAME, Facts, chance, distinct
+from decomposition.tasks.table import (
+    DONT_KNOW,
+    Array,
+    Namespace,
+    TableForm,
+    TableStep,
+    TableTask,
+    TokenRows,
+)
 
 MAX_STEPS: Final = 63
 
@@ -47,7 +56,7 @@ class Walk(Struct, frozen=True, gc=False):
     steps: int
 
 
-class Permutation(Task[Walk]):
+class Permutation(TableTask[Walk]):
     """Questions sigma^k(x) about a permutation sigma of the numbers from 0.
 
     Source: Christiano et al. 2018, "permutation powering".
@@ -56,6 +65,7 @@ class Permutation(Task[Walk]):
     name = "permutation"
     summary = "where an element goes in k steps of a permutation, by halving k"
     sizes = (2, 256)
+    table_sizes = (2, 256)
     has_facts = True
 
     def __init__(self, max_steps: int = MAX_STEPS) -> None:
@@ -217,6 +227,123 @@ class Permutation(Task[Walk]):
         if len(text) > len(str(facts.size)) or int(text) >= facts.size:
             raise BadTask(f"a permutation of {facts.size} has no element {text[:20]}")
         return int(text)
+
+    # -- tables ------------------------------------------------------------------------------
+
+    def reaching(self, reach: int) -> Self:
+        """The task with walks of at most so many steps."""
+        return type(self)(reach) if reach else self
+
+    def table_form(self, size: int) -> TableForm:
+        """A row is element, steps; a symbol is a number, as an element or as a bit."""
+        return TableForm(
+            fields=2,
+            levels=(0, _level(self.max_steps)),
+            subquestions=3,
+            symbols=tuple(str(number) for number in range(self.checked_size(size))),
+            roles=("element", "steps", "answer"),
+            places=self.max_steps.bit_length(),
+            fact_symbols=2,
+            copied=1,
+        )
+
+    def table_row(self, question: Walk, contents: Mapping[str, str]) -> tuple[int, ...] | None:
+        """The element and the number of steps."""
+        element = self.normalise(contents.get(question.element, question.element))
+        if not _is_number(element) or len(element) > 3 or question.steps > self.max_steps:
+            return None
+        return int(element), question.steps
+
+    def table_question(self, row: Sequence[int]) -> Walk:
+        """The walk of a row."""
+        element, steps = row
+        return Walk(str(element), steps)
+
+    def table_answer(self, answer: str) -> int:
+        """The element, if it is a number that could be one."""
+        text = self.normalise(answer)
+        return int(text) if _is_number(text) and len(text) <= 3 else DONT_KNOW
+
+    def table_written(self, answer: int) -> str:
+        """The element."""
+        return str(answer)
+
+    def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
+        """Any element, and any number of steps of the level."""
+        least = 2**levels
+        most = xp.where(2 * least - 1 > self.max_steps, self.max_steps, 2 * least - 1)
+        steps = least + draws[:, 1] % (most - least + 1)
+        return xp.stack((draws[:, 0] % size, steps), 1)
+
+    def table_levels(self, xp: Namespace, questions: Array) -> Array:
+        """How often the steps can be halved."""
+        powers = 2 ** xp.arange(1, self.max_steps.bit_length())
+        return (questions[:, 1:] >= powers).sum(1)
+
+    def table_primitive(self, xp: Namespace, questions: Array) -> Array:
+        """Whether it is a single step."""
+        del xp
+        return questions[:, 1] == 1
+
+    def table_environment(
+        self, xp: Namespace, questions: Array, facts: Array, contexts: Array
+    ) -> Array:
+        """Where the facts say that the elements go."""
+        elements = questions[:, 0]
+        known = (elements >= 0) & (elements < facts.shape[1])
+        images = facts[contexts, xp.where(known, elements, 0), 1]
+        return xp.where(known, images, DONT_KNOW)
+
+    def table_step(self, xp: Namespace, questions: Array, answers: Array) -> TableStep:
+        """Half of the steps, half again from there, and one more if their number is odd."""
+        half, odd = questions[:, 1] // 2, questions[:, 1] % 2
+        told = answers.shape[1]
+        reached = answers[:, told - 1] if told else questions[:, 0]
+        known, more = reached >= 0, 2 + odd > told
+        asked = xp.stack((reached, half if told < 2 else odd), 1)
+        return TableStep(
+            asks=known & more,
+            question=asked,
+            primitive=self.table_primitive(xp, asked),
+            replies=known & ~more,
+            reply=reached,
+        )
+
+    def table_tokens(self, xp: Namespace, questions: Array, level: int) -> TokenRows:
+        """The element, then the bits of the number of steps, the lowest first."""
+        del level
+        places = tuple(range(self.max_steps.bit_length()))
+        element, steps, answer = range(3)
+        bits = questions[:, 1:] // 2 ** xp.arange(len(places)) % 2
+        return TokenRows(
+            symbols=xp.concatenate((questions[:, :1], bits), 1),
+            roles=(element, *(steps,) * len(places)),
+            places=(0, *places),
+            slot_roles=(answer,),
+            slot_places=(0,),
+        )
+
+    def table_spans(self, xp: Namespace, questions: Array) -> Array:
+        """All places: bits stand where they stand."""
+        return xp.zeros_like(questions[:, 0]) + self.max_steps.bit_length()
+
+    def table_spelled(self, xp: Namespace, answers: Array, level: int) -> Array:
+        """The element alone."""
+        del xp, level
+        return answers[:, None]
+
+    def table_read(self, xp: Namespace, symbols: Array) -> Array:
+        """The element alone."""
+        del xp
+        return symbols[:, 0]
+
+    def table_truth(self, xp: Namespace, questions: Array, facts: Array, contexts: Array) -> Array:
+        """The walks, step by step."""
+        reached = questions[:, 0]
+        for step in range(self.max_steps):
+            image = facts[contexts, reached, 1]
+            reached = xp.where(questions[:, 1] > step, image, reached)
+        return reached
 
 
 def _is_number(text: str) -> bool:
