@@ -6,7 +6,7 @@ it survives its audit: each of its sub-answers equals the one-step amplification
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 from msgspec import Struct
@@ -22,13 +22,8 @@ NOT_ASKED: Final = -2
 """Stands where a question has fewer subquestions than its row has room for."""
 
 
-class Answering(Protocol):
-    """X: a student, a table, or any callable."""
-
-    def __call__(self, questions: Questions) -> Answers:
-        """An answer for each question."""
-        ...
-
+Answering = Callable[[Questions], Answers]
+"""X: a student, a table, or any callable; it gives an answer for each question."""
 
 Step = Callable[[Tensor, Tensor], TableStep]
 """An overseer: what it does next with questions (B, F) and the answers so far (B, S)."""
