@@ -58,7 +58,10 @@ class Flight(Struct):
 
 
 class Loop:
-    """Works sessions until all are finished.
+    """Works sessions until all are finished, or the account allows no more calls.
+
+    What the account refuses is left undone, not failed: no event stands for it, so the session
+    can go on from there once more may be spent.
 
     Args:
         sink: Where events become durable.
@@ -93,9 +96,13 @@ class Loop:
         self._on_finish = on_finish
         self._open: list[Session] = []
         self._flights: list[Flight] = []
+        self._refused = False
+        """Whether the account refused a call; from then on it is not asked again."""
 
-    async def run(self, sessions: Iterator[Session], at_once: int = 1) -> None:
-        """Work sessions, `at_once` at a time, until every one is finished.
+    async def run(self, sessions: Iterator[Session], at_once: int = 1) -> list[Session]:
+        """Work sessions, `at_once` at a time; those that the account did not let finish.
+
+        Once it refuses a call no more sessions are taken, and what needs no call is still done.
 
         Raises:
             RunStopped: The store or an answerer cannot go on; what was committed stays.
@@ -109,7 +116,10 @@ class Loop:
                     session.absorb(engine)
                 await self._commit()
                 self._dismiss()
+                if self._refused and not self._flights and not self._moving:
+                    break
                 await self._act()
+            return self._open
         finally:
             gc.set_threshold(*thresholds)
             for flight in self._flights:
@@ -118,7 +128,7 @@ class Loop:
             self._flights = []
 
     def _admit(self, sessions: Iterator[Session], at_once: int) -> bool:
-        while len(self._open) < at_once:
+        while len(self._open) < at_once and not self._refused:
             session = next(sessions, None)
             if session is None:
                 break
@@ -225,17 +235,15 @@ class Loop:
         return True
 
     def _paid(self, jobs: list[Job]) -> list[Job]:
-        """The jobs that may be spent on; the others fail as `spend`."""
+        """The jobs that may be spent on; the others are left undone."""
         if self._account is None:
             return jobs
         priced = [job for job in jobs if job.seat.role != "primitive"]
-        allowed = self._account.allow(len(priced))
+        allowed = 0 if self._refused else self._account.allow(len(priced))
         if allowed >= len(priced):
             return jobs
+        self._refused = True
         over = {id(job) for job in priced[allowed:]}
-        for job in priced[allowed:]:
-            failure = Failure("spend", "nothing may be spent any more")
-            job.session.act(job.node, failure, self._authorship(job, 0))
         return [job for job in jobs if id(job) not in over]
 
     def _launch(self, jobs: list[Job]) -> None:
@@ -252,10 +260,14 @@ class Loop:
             givens = [late for _ in jobs]
         return givens, self._clock.monotonic_us() - started
 
+    @property
+    def _moving(self) -> bool:
+        return any(each.moving for each in self._open)
+
     async def _land(self, *, wait: bool) -> None:
         """Take the turns of the calls that are done; wait for one if there is nothing else."""
         if not self._flights:
-            if wait and not any(each.moving for each in self._open) and self._open:
+            if wait and self._open and not self._moving and not self._refused:
                 raise EngineBug("open sessions, and nothing that anybody could do")
             return
         tasks = [flight.task for flight in self._flights]

@@ -120,8 +120,13 @@ class Register:
         _insert_lines(writer, inputs, labels, sessions)
         return idx
 
-    def change_run(self, number: int, status: str, finished_us: int | None = None) -> None:
+    def change_run(
+        self, number: int, status: str, finished_us: int | None = None, config: str = ""
+    ) -> None:
         """Say what has become of a run.
+
+        Args:
+            config: In place of the one that it has; empty to keep that.
 
         Raises:
             UnknownId: There is no such run.
@@ -131,9 +136,10 @@ class Register:
             rows = writer.rows(f"{_RUN} WHERE id = ?", (number,))
             if not rows:
                 raise UnknownId("run", str(number), ())
-            run = replace(RunRecord(*rows[0]), status=status, finished_us=finished_us)
-            sql = "UPDATE run SET status = ?, finished_us = ?, seal = ? WHERE id = ?"
-            writer.run(sql, (status, finished_us, run_seal(run), number))
+            run = RunRecord(*rows[0])
+            run = replace(run, status=status, finished_us=finished_us, config=config or run.config)
+            sql = "UPDATE run SET status = ?, finished_us = ?, config = ?, seal = ? WHERE id = ?"
+            writer.run(sql, (status, finished_us, run.config, run_seal(run), number))
 
     def runs(self, limit: int = 100) -> list[RunRecord]:
         """The newest runs, the latest first."""
@@ -192,9 +198,19 @@ class Register:
             number = int(writer.rows(sql, _row(new))[0][0])
         return replace(new, number=number, head=genesis(new.trace))
 
-    def begin(self, number: int, now_us: int) -> None:
-        """Say that a waiting session is worked; goes into the next commit."""
-        self._change(number, lambda row: replace(row, status="running", opened_us=now_us))
+    def begin(self, number: int, now_us: int, config: str = "") -> None:
+        """Say that a waiting or stopped session is worked; goes into the next commit.
+
+        Args:
+            now_us: When it began, if it waited.
+            config: In place of the one that it has; empty to keep that.
+        """
+
+        def change(row: SessionRecord) -> SessionRecord:
+            opened_us, kept = row.opened_us or now_us, config or row.config
+            return replace(row, status="running", opened_us=opened_us, config=kept)
+
+        self._change(number, change)
 
     def finish(self, number: int, ending: Ending) -> None:
         """Say how a session ended, or where it stopped; goes into the next commit.

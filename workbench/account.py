@@ -2,18 +2,20 @@
 
 
 class CallLimit:
-    """Allows so many calls and no more; None allows any number."""
+    """Allows so many calls and no more; None allows any number.
 
-    def __init__(self, most: int | None) -> None:
-        self.left = most
-        self.refused = 0
-        """Calls that were asked for and not allowed."""
+    Args:
+        most: Calls in all.
+        made: Those of them that were made before.
+    """
+
+    def __init__(self, most: int | None, made: int = 0) -> None:
+        self._left = None if most is None else max(0, most - made)
 
     def allow(self, calls: int) -> int:
         """Reserve calls; how many of them may be made."""
-        if self.left is None:
+        if self._left is None:
             return calls
-        allowed = min(calls, self.left)
-        self.left -= allowed
-        self.refused += calls - allowed
+        allowed = min(calls, self._left)
+        self._left -= allowed
         return allowed

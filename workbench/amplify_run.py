@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import msgspec
@@ -18,11 +19,14 @@ from workbench.batch import (
     work,
     write_results,
 )
+from workbench.cli_options import DEFAULT_STORE
 from workbench.exits import complain, stop
 from workbench.inputs import read_lines
 from workbench.terminal import BatchProgress
-from workbench.wiring import Options
+from workbench.wiring import Options, check
 
+FLAGS: Final = {"workspaces": "--max-workspaces", "timeout_s": "--timeout"}
+"""Options whose flags are not their names."""
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -36,8 +40,8 @@ def amplify(
     out: Path | None,
     force: bool,
     concurrency: int | None,
-) -> tuple[Summary, bool]:
-    """Start or resume a run and write its results; whether a cap stopped it.
+) -> tuple[Summary, int | None]:
+    """Start or resume a run and write its results; the cap on calls that stopped it, else None.
 
     Raises:
         Complaint: The arguments do not fit together.
@@ -49,8 +53,8 @@ def amplify(
     lines = read_lines(file) if file is not None else []
     with Store.open(store_at) as store:
         if resume:
-            if options != Options():
-                complain("a resumed run goes on as it was accepted; other options are not used")
+            check(options)
+            say_unused(options, "--run" if name else "")
             run = store.register.find_run(resume)
             if run.status == "finished":
                 complain(f"{run.name} is already complete")
@@ -58,11 +62,17 @@ def amplify(
             run = accept(store, _run_name(name), lines, options)
         summary = summarise(store, run)
         progress = BatchProgress(run.total, run.total - summary.unfinished)
-        stopped = False
+        cap: int | None = None
         try:
             if summary.unfinished:
                 complain(f"run {run.name}: {run.total} questions; resume with --resume {run.name}")
-                stopped = work(store, run, concurrency=concurrency, on_end=progress.ended)
+                cap = work(
+                    store,
+                    run,
+                    max_calls=options.max_calls,
+                    concurrency=concurrency,
+                    on_end=progress.ended,
+                )
         finally:
             progress.close()
         if out is not None:
@@ -71,7 +81,28 @@ def amplify(
             for result, _ in results(store, run):
                 sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
             sys.stdout.buffer.flush()
-        return summarise(store, run), stopped
+        return summarise(store, run), cap
+
+
+def say_unused(options: Options, *others: str) -> None:
+    """Name the options that are not used beside `--resume`; others are given by their flags."""
+    unused = [flag for flag in others if flag]
+    unused += [
+        FLAGS.get(field, f"--{field.replace('_', '-')}")
+        for field in Options.__struct_fields__
+        if field != "max_calls" and getattr(options, field) != getattr(Options(), field)
+    ]
+    if unused:
+        complain(f"what is resumed goes on as it was accepted; not used: {', '.join(unused)}")
+
+
+def how_to_go_on(command: str, cap: int, store_at: str) -> str:
+    """What to say where a cap on calls stopped something: the command that goes on."""
+    store = "" if store_at == DEFAULT_STORE else f" --store {quote(store_at)}"
+    return (
+        f"stopped at the cap of {cap} calls; what is there is kept\n"
+        f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"
+    )
 
 
 def described(summary: Summary) -> str:

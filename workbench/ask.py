@@ -7,20 +7,26 @@ from typing import Final
 import msgspec
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 
+from decomposition.events import Opened
+from decomposition.hypertext import write
 from decomposition.tasks import task_named
 from decomposition.tree import Tree, fold
-from traces.record import Ending, Record, SessionRecord
+from traces.leases import hold
+from traces.record import FINISHED, Ending, Record, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import CallLimit
+from workbench.amplify_run import how_to_go_on, say_unused
 from workbench.deliberate import Deliberation, Outcome, Task
-from workbench.doings import doings
+from workbench.doings import counted, doings
 from workbench.drawing import drawn
-from workbench.exits import Exit, stop
+from workbench.exits import Exit, complain, stop
 from workbench.safe_output import shown
 from workbench.terminal import LiveTree, width
 from workbench.wiring import Options, check, pose, setting_of
 
+_ALL: Final = 1_000_000
 AT_ONCE: Final = 8
 """Calls of answerers that wait, under way at once."""
 
@@ -32,6 +38,8 @@ class Asked(Struct, frozen=True):
     row: SessionRecord
     ending: Ending
     records: tuple[Record, ...]
+    stopped: str = ""
+    """How to go on where a cap stopped it; empty where none did."""
 
     @property
     def tree(self) -> Tree:
@@ -54,31 +62,107 @@ def ask(
     """
     check(options)
     posed = pose(question, options, context)
-    task = task_named(posed.task) if posed.task else None
-    setting, cast = setting_of(options, task)
-    live = LiveTree(ascii_only=ascii_only)
-    ends: list[Outcome] = []
+    # With the task's name the trace can be resumed without recognising the question again.
+    options = replace(options, task=posed.task)
+    setting, cast = setting_of(options, task_named(posed.task) if posed.task else None)
     with Store.open(store_at) as store:
         config = msgspec.json.encode(options).decode()
         row = store.register.open_session(now_us=now_us(), seed=options.seed, config=config)
+        work = _Work(store, store_at, options)
+        return work.asked(question, Task(row, posed, setting, cast), ascii_only=ascii_only)
+
+
+def resume(
+    trace: str,
+    options: Options,
+    context: Path | None,
+    store_at: str,
+    *,
+    ascii_only: bool,
+) -> Asked:
+    """Go on with a question that a cap, a kill or Ctrl-C stopped.
+
+    Args:
+        options: Of these only the cap on calls is used.
+        context: Not used: the record has the document.
+
+    Raises:
+        Complaint: The trace is none that can go on.
+        Held: Another process works it.
+    """
+    check(options)
+    say_unused(options, "--context" if context is not None else "")
+    with Store.open(store_at) as store:
+        row = store.register.find_session(trace)
+        question = _question_of(store, row)
+        kept = msgspec.json.decode(row.config, type=Options)
+        if row.status in FINISHED:
+            complain(f"{row.trace} is already complete")
+            return Asked(question, row, _ending_of(row), tuple(store.records(row.number)))
+        if options.max_calls is not None:
+            kept = replace(kept, max_calls=options.max_calls)
+        store.register.begin(row.number, now_us(), msgspec.json.encode(kept).decode())
+        setting, cast = setting_of(kept, task_named(kept.task) if kept.task else None)
+        work = _Work(store, store_at, kept)
+        with hold(store, f"session:{row.trace}"):
+            return work.asked(question, Task(row, None, setting, cast), ascii_only=ascii_only)
+
+
+def _question_of(store: Store, row: SessionRecord) -> str:
+    """The recorded question of a trace that can be resumed.
+
+    Raises:
+        Complaint: It belongs to a run, was asked from Python, or nothing of it was recorded.
+    """
+    if row.run is not None:
+        name = next(run.name for run in store.register.runs(_ALL) if run.number == row.run)
+        stop(f"{row.trace} is a line of a run: workbench amplify --resume {name}")
+    if row.config in ("", "{}"):
+        stop(f"{row.trace} was not asked with `workbench ask`, so who answers it is not recorded")
+    if not row.count:
+        stop(f"{row.trace} was stopped before its question was recorded; ask it again")
+    ((_, opened),) = store.entries(row.number, 1)
+    return write(opened.question, "$q") if isinstance(opened, Opened) else ""
+
+
+def _ending_of(row: SessionRecord) -> Ending:
+    return Ending(**{name: getattr(row, name) for name in Ending.__struct_fields__})
+
+
+class _Work:
+    """One question under way."""
+
+    def __init__(self, store: Store, store_at: str, options: Options) -> None:
+        self._store = store
+        self._store_at = store_at
+        self._options = options
+
+    def asked(self, question: str, task: Task, *, ascii_only: bool) -> Asked:
+        """The question as far as it was deliberated."""
+        row = task.row
+        ending = self._worked(task, LiveTree(ascii_only=ascii_only))
+        records = tuple(self._store.records(row.number))
+        return Asked(question, row, ending, records, self._stopped(row, ending))
+
+    def _worked(self, task: Task, live: LiveTree) -> Ending:
+        ends: list[Outcome] = []
+        made = counted(self._store.records(task.row.number)).calls if task.row.count else 0
+        account = CallLimit(self._options.max_calls, made)
         deliberation = Deliberation(
-            store,
-            CallLimit(options.max_calls),
-            on_progress=live.update,
-            on_end=ends.append,
-            keep=True,
+            self._store, account, on_progress=live.update, on_end=ends.append, keep=True
         )
+        memo = self._options.reuse == "memo"
         try:
-            deliberation.run(
-                iter([Task(row, posed, setting, cast)]),
-                at_once=1,
-                concurrency=AT_ONCE,
-                memo=options.reuse == "memo",
-            )
+            ends += deliberation.run(iter([task]), at_once=1, concurrency=AT_ONCE, memo=memo)
         finally:
             live.close()
-        records = tuple(store.records(row.number))
-    return Asked(question, row, ends[0].ending, records)
+        return ends[0].ending
+
+    def _stopped(self, row: SessionRecord, ending: Ending) -> str:
+        cap = self._options.max_calls
+        if ending.status != "stopped" or cap is None:
+            return ""
+        return how_to_go_on(f"ask --resume {row.trace}", cap, self._store_at)
 
 
 def print_tree(asked: Asked, *, ascii_only: bool) -> None:
@@ -114,7 +198,7 @@ def as_json(asked: Asked) -> str:
     record = {
         "question": asked.question,
         "answer": ending.answer if ending.status == "answered" else None,
-        "reason": None if ending.status == "answered" else ending.answer,
+        "reason": None if ending.status == "answered" else asked.stopped or ending.answer,
         "status": ending.status,
         "trace": asked.row.trace,
         "digest": ending.digest,
@@ -133,5 +217,7 @@ def as_json(asked: Asked) -> str:
 
 def _need_answer(asked: Asked) -> None:
     ending = asked.ending
+    if asked.stopped:
+        stop(f"no answer yet: {asked.stopped}", Exit.STOPPED)
     if ending.status != "answered":
         stop(f"no answer: {ending.answer} ({asked.row.trace})", Exit.STOPPED)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from decomposition.session import Session
 from decomposition.tasks import task_named
@@ -17,6 +18,7 @@ from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
+from workbench.doings import counted
 from workbench.exits import Exit, stop
 from workbench.inputs import Line
 from workbench.wiring import Options, check, pose, setting_of, task_of
@@ -87,25 +89,50 @@ def work(
     store: Store,
     run: RunRecord,
     *,
+    max_calls: int | None = None,
     concurrency: int | None = None,
     on_progress: Callable[[Sequence[Session]], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
-) -> bool:
-    """Work what is left of a run; whether a cap stopped it.
+) -> int | None:
+    """Work what is left of a run; the cap on calls that stopped it, None if it is finished.
+
+    Args:
+        max_calls: The run's cap from now on; None for the one that it has.
 
     Raises:
         Held: Another process works it.
         RunStopped: The store or an answerer cannot go on.
     """
-    options = msgspec.json.decode(run.config, type=Options)
-    account = CallLimit(options.max_calls)
+    options = options_of(run)
+    if max_calls is not None:
+        options = replace(options, max_calls=max_calls)
     at_once = concurrency or SESSIONS_AT_ONCE
+    register = store.register
     with hold(store, f"run:{run.name}"):
+        register.change_run(run.number, "running", config=msgspec.json.encode(options).decode())
+        account = CallLimit(options.max_calls, _calls_made(store, run))
         deliberation = Deliberation(store, account, on_progress=on_progress, on_end=on_end)
         tasks = _tasks(store, run, options)
         deliberation.run(tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo")
-        store.register.change_run(run.number, "finished", now_us())
-    return account.refused > 0
+        if register.progress(run.number).keys() <= set(FINISHED):
+            register.change_run(run.number, "finished", now_us())
+            return None
+        register.change_run(run.number, "stopped")
+    return options.max_calls
+
+
+def options_of(run: RunRecord) -> Options:
+    """What a run was accepted with, and the cap that it was given last."""
+    return msgspec.json.decode(run.config, type=Options)
+
+
+def _calls_made(store: Store, run: RunRecord) -> int:
+    """The calls of a run so far; those of a session that did not end stand in its events."""
+    return sum(
+        row.calls if row.status in FINISHED else counted(store.records(row.number)).calls
+        for row in store.register.sessions(run.number)
+        if row.count
+    )
 
 
 def _tasks(store: Store, run: RunRecord, options: Options) -> Iterator[Task]:
@@ -121,14 +148,14 @@ def _tasks(store: Store, run: RunRecord, options: Options) -> Iterator[Task]:
             task = task_named(posed.task) if posed.task else None
             settings[posed.task] = setting_of(options, task)
         setting, cast = settings[posed.task]
-        if row.status == "waiting":
+        if row.status != "running":
             store.register.begin(row.number, now_us())
         yield Task(row, posed, setting, cast)
 
 
 def results(store: Store, run: RunRecord) -> Iterator[tuple[Result, SessionRecord]]:
     """One result a line, in the order of the input."""
-    options = msgspec.json.decode(run.config, type=Options)
+    options = options_of(run)
     lines = {line.idx: line for line in store.register.lines(run.number)}
     labels = store.register.expected(run.number)
     for row in store.register.sessions(run.number):
@@ -148,9 +175,7 @@ def results(store: Store, run: RunRecord) -> Iterator[tuple[Result, SessionRecor
             row.tokens,
             row.cost_usd,
             round(row.seconds, 6),
-            _correct(question, row.answer if answered else None, labels.get(row.idx), options)
-            if finished
-            else None,
+            _correct(question, row.answer if answered else None, labels.get(row.idx), options),
         )
         yield result, row
 

@@ -75,7 +75,13 @@ def _exit_code(work: Callable[[], None], *, debug: bool) -> int:
 
 @app.command(epilog='Example: workbench ask "487 + 1956"')
 def ask(
-    question: Annotated[str, typer.Argument(help="The question; - reads standard input.")],
+    question: Annotated[
+        str, typer.Argument(help="The question; - reads standard input.", show_default=False)
+    ] = "",
+    resume: Annotated[
+        str,
+        typer.Option(metavar="TRACE", help="Go on with this trace, which a cap or a kill stopped."),
+    ] = "",
     by: option.By = "expert",
     policy: option.PolicyOption = "recurse",
     task: option.TaskOption = "",
@@ -107,7 +113,12 @@ def ask(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
         audit, timeout, max_calls,
     )  # fmt: skip
-    asked = asking.ask(read_question(question), options, context, store, ascii_only=ascii_only)
+    if resume:
+        if question:
+            stop("give either a question or --resume TRACE")
+        asked = asking.resume(resume, options, context, store, ascii_only=ascii_only)
+    else:
+        asked = asking.ask(read_question(question), options, context, store, ascii_only=ascii_only)
     if json:
         typer.echo(asking.as_json(asked))
         return
@@ -155,12 +166,13 @@ def amplify(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
         audit, timeout, max_calls,
     )  # fmt: skip
-    summary, stopped = amplify_run.amplify(
+    summary, cap = amplify_run.amplify(
         file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
     )
     _print_summary(summary, out, json=json)
-    if stopped:
-        stop("a cap stopped the run; what is there is kept", Exit.STOPPED)
+    if cap is not None:
+        command = f"amplify --resume {summary.run}"
+        stop(amplify_run.how_to_go_on(command, cap, store), Exit.STOPPED)
 
 
 def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:

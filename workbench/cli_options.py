@@ -110,7 +110,11 @@ Workspaces = Annotated[
 ]
 MaxCalls = Annotated[
     int | None,
-    typer.Option(help="Calls of answerers that this command may make.", rich_help_panel="Caps"),
+    typer.Option(
+        help="Calls of answerers in all; at the cap the work stops, and --resume goes on with a "
+        "higher one.",
+        rich_help_panel="Caps",
+    ),
 ]
 Timeout = Annotated[
     float | None,
@@ -124,7 +128,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         envvar="WORKBENCH_STORE",
-        help="The store: a SQLite file, made when it is absent.",
+        help="The store: a SQLite file, made when it is absent, or postgresql://… (extra "
+        "`postgres`).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -13,7 +13,7 @@ from decomposition.loop import Loop
 from decomposition.ports import Authorship
 from decomposition.session import Session
 from decomposition.setting import Setting
-from traces.record import Ending, SessionRecord
+from traces.record import Ending, SessionRecord, Status
 from traces.store import Store
 from workbench.account import CallLimit
 from workbench.clock import SystemClock
@@ -26,7 +26,8 @@ class Task(Struct):
     """A session to work: its row, its question and who answers it."""
 
     row: SessionRecord
-    posed: Posed
+    posed: Posed | None
+    """None where the record has it."""
     setting: Setting
     cast: Cast
 
@@ -67,14 +68,14 @@ class Deliberation:
 
     def run(
         self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool = False
-    ) -> None:
+    ) -> list[Outcome]:
         """As `work`, for callers without a running loop of asyncio."""
-        asyncio.run(self.work(tasks, at_once=at_once, concurrency=concurrency, memo=memo))
+        return asyncio.run(self.work(tasks, at_once=at_once, concurrency=concurrency, memo=memo))
 
     async def work(
         self, tasks: Iterator[Task], *, at_once: int, concurrency: int, memo: bool = False
-    ) -> None:
-        """Work all tasks, `at_once` sessions at a time.
+    ) -> list[Outcome]:
+        """Work all tasks, `at_once` sessions at a time; those that the account stopped.
 
         Args:
             tasks: Taken one by one as earlier ones end.
@@ -94,7 +95,7 @@ class Deliberation:
             on_commit=self._on_progress,
             on_finish=self._finished,
         )
-        await loop.run(self._sessions(tasks), at_once)
+        return [self._stopped(each) for each in await loop.run(self._sessions(tasks), at_once)]
 
     def _sessions(self, tasks: Iterator[Task]) -> Iterator[Session]:
         for task in tasks:
@@ -110,26 +111,35 @@ class Deliberation:
         if row.count:
             session.resume(self._store.entries(row.number))
             session.counts = counted(self._store.records(row.number))
-        else:
+        elif task.posed is not None:
             session.begin(task.posed.message, task.posed.fuel, task.cast.samples, task.cast.rule)
         return session
 
     def _finished(self, session: Session) -> None:
+        outlook = session.outlook()
+        outcome = self._ended(session, outlook.status, outlook.answer, outlook.digest)
+        if self._on_end is not None:
+            self._on_end(outcome)
+
+    def _stopped(self, session: Session) -> Outcome:
+        """What stands of a session that the account did not let finish; it can go on."""
+        return self._ended(session, "stopped", "", "")
+
+    def _ended(self, session: Session, status: Status, answer: str, digest: str) -> Outcome:
         row, began_us = self._begun.pop(session.number)
-        outlook, counts = session.outlook(), session.counts
+        tree, counts = session.tree, session.counts
         ending = Ending(
-            status=outlook.status if outlook.status != "running" else "stopped",
-            answer=outlook.answer,
-            digest=outlook.digest,
-            workspaces=outlook.workspaces,
+            status=status,
+            answer=answer,
+            digest=digest,
+            workspaces=tree.workspaces,
             calls=counts.calls,
             lookups=counts.lookups,
             memo_hits=counts.memo_hits,
-            joins=outlook.joins,
+            joins=tree.joins,
             tokens=counts.tokens,
             cost_usd=counts.cost_usd,
             seconds=row.seconds + (self._clock.monotonic_us() - began_us) / 1e6,
         )
         self._store.register.finish(row.number, ending)
-        if self._on_end is not None:
-            self._on_end(Outcome(row, ending))
+        return Outcome(row, ending)

@@ -17,11 +17,11 @@ from decomposition.routing import Policy
 from decomposition.view import View
 from tests.decomposition.kit import (
     Budget,
-    MemoryStore,
     Shuffled,
     Watching,
     answer,
     deliberate,
+    digest,
     failures,
     worked,
 )
@@ -304,17 +304,22 @@ def test_a_call_that_takes_too_long_fails_alone() -> None:
 
 @pytest.mark.parametrize("calls", [0, 1, 2, 3])
 @pytest.mark.parametrize("slow", [False, True])
-def test_what_may_not_be_spent_fails_as_spend(calls: int, slow: bool) -> None:  # noqa: FBT001
-    """Never more calls are made than the account allows; the rest are failures, not waits."""
+def test_what_may_not_be_spent_is_left_undone(calls: int, slow: bool) -> None:  # noqa: FBT001
+    """Never more calls are made than are allowed; nothing fails for it, and a resume goes on."""
 
     def script(view: View) -> Given:
         return root(view, "a", "b") or (Reply(view.question),)
 
-    actor = Watching(Scripted("paid", script))
-    store = MemoryStore()
-    session, entries = deliberate(
-        "root", Shuffled(actor, 1) if slow else actor, account=Budget(calls), store=store
-    )
+    def seat(watching: Watching) -> Answerer:
+        return Shuffled(watching, 1) if slow else watching
+
+    actor, rest, every = (Watching(Scripted("paid", script)) for _ in range(3))
+    session, entries = deliberate("root", seat(actor), account=Budget(calls))
     assert len(actor.views) == session.counts.calls == calls
-    assert set(failures(entries).values()) == {"spend"}
-    assert session.outlook().status == "failed"
+    assert not session.finished
+    assert not failures(entries)
+    again, more = deliberate("root", seat(rest), account=Budget(4), resume=entries)
+    straight, _ = deliberate("root", seat(every))
+    assert more[: len(entries)] == entries
+    assert len(actor.views) + len(rest.views) == len(every.views)
+    assert digest(again) == digest(straight)

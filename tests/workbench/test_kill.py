@@ -71,6 +71,23 @@ def test_a_kill_at_a_commit_loses_nothing(
     ends_as(victim, reference[0])
 
 
+@pytest.mark.parametrize(("where", "at"), [("before", 2), ("inside", 2), ("after", 3)])
+def test_kills_and_caps_mixed_leave_no_trace(
+    where: Where, at: int, tmp_path: Path, reference: tuple[list[Line], float]
+) -> None:
+    """Capped, killed, capped again: each stretch goes on from what stands, to the same end."""
+    victim = Victim(tmp_path, as_lines(SMALL), BATCH)
+    for cap, raised in ((20, 45), (50, 10_000)):
+        stopped = victim.attempt(cap=cap)
+        assert stopped.code == 4, stopped.err
+        assert sum(line.calls for line in victim.lines()) == cap
+        kept = still_there(victim, NOTHING)
+        killed = victim.attempt(at=(where, at), cap=raised)
+        assert killed.killed, killed.err
+        still_there(victim, kept)
+    ends_as(victim, reference[0])
+
+
 def test_a_harness_that_sees_no_loss_is_no_proof(tmp_path: Path) -> None:
     """What is missing, changed or acknowledged and not kept is reported."""
     victim = Victim(tmp_path, as_lines(SMALL), BATCH)

@@ -1,6 +1,7 @@
 """Runs that are resumed, stopped, interrupted, held by somebody, or read by nobody."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from decomposition.events import Opened
+from decomposition.events import Failed, Opened
 from decomposition.message import Message
 from decomposition.ports import Authorship, Written
 from tests.workbench.conftest import Run
@@ -104,18 +105,109 @@ def test_a_run_that_somebody_works_is_held(run: Run) -> None:
     assert not ran.out
 
 
+def digests(run: str, store: str = "workbench.db") -> list[tuple[str, int, str]]:
+    """What the lines of a run came to: answer, calls, digest."""
+    with Store.open(store, readonly=True) as opened:
+        rows = opened.register.sessions(opened.register.find_run(run).number)
+        assert not verify(opened, refold=True).findings
+    return [(row.answer, row.calls, row.digest) for row in rows]
+
+
 def test_a_cap_on_calls_stops_a_run_and_keeps_what_is_there(run: Run) -> None:
-    """At the cap the run ends with 4; what was answered before stays, one result a line."""
+    """At the cap the run ends with 4 and says how to go on; every line has its result."""
     questions()
-    ran = run("amplify", "q.jsonl", "--run", "cap", "--max-calls", "40", "--concurrency", "1")
+    ran = run("amplify", "q.jsonl", "--run", "cap", "--max-calls", "20", "--concurrency", "1")
     assert ran.code == 4, ran.err
+    assert "workbench amplify --resume cap --max-calls N" in ran.err
+    assert "cap of 20 calls" in ran.err
     results = [json.loads(line) for line in ran.out.splitlines()]
     assert [result["question"] for result in results] == list(QUESTIONS)
     assert results[0]["answer"] == "2443"
-    assert sum(result["calls"] for result in results) == 40
-    assert any(result["status"] != "answered" for result in results)
+    assert sum(result["calls"] for result in results) == 20
+    assert {result["status"] for result in results} == {"answered", "stopped"}
+    assert all(result["answer"] is None for result in results if result["status"] == "stopped")
+    assert "correct: 1 of 5" in ran.err
     with Store.open("workbench.db", readonly=True) as store:
+        assert store.register.find_run("cap").status == "stopped"
+        rows = store.register.sessions()
+        assert [row.status for row in rows] == ["answered", "stopped", *["waiting"] * 3]
         assert not verify(store, refold=True).findings
+        for record in store.records(rows[1].number):
+            assert not isinstance(record.event, Failed)
+
+
+@pytest.mark.parametrize("reuse", ["none", "memo", "joins", "joins-shared"])
+def test_a_capped_run_goes_on_and_ends_like_one_without_a_cap(reuse: str, run: Run) -> None:
+    """Raised again and again, the cap leaves no trace in answers, calls or digests."""
+    questions()
+    sampled = ("--reuse", reuse, "--samples", "2", "--by", "faulty:0.1:expert")
+    options = (*sampled, "--concurrency", "1")
+    assert run("amplify", "q.jsonl", "--run", "straight", *options, "--store", "s.db").code == 0
+    expected = digests("straight", "s.db")
+    assert run("amplify", "q.jsonl", "--run", "cap", *options, "--max-calls", "0").code == 4
+    total = sum(calls for _, calls, _ in expected)
+    for cap in (1, 7, total // 3, total - 1):
+        ran = run("amplify", "--resume", "cap", "--max-calls", str(cap), "--concurrency", "1")
+        assert ran.code == 4, ran.err
+        made = sum(json.loads(line)["calls"] for line in ran.out.splitlines())
+        assert made == cap
+    ran = run("amplify", "--resume", "cap", "--max-calls", str(total), "--concurrency", "1")
+    assert ran.code == 0, ran.err
+    assert digests("cap") == expected
+    with Store.open("workbench.db", readonly=True) as store:
+        assert store.register.find_run("cap").status == "finished"
+
+
+def test_the_cap_of_a_run_is_the_one_that_was_given_last(run: Run) -> None:
+    """A resume without a cap keeps to it and makes no call; other options are named and ignored."""
+    questions()
+    assert run("amplify", "q.jsonl", "--run", "cap", "--max-calls", "5").code == 4
+    assert run("amplify", "--resume", "cap", "--max-calls", "9").code == 4
+    again = run("amplify", "--resume", "cap", "--by", "looping", "--seed", "3", "--run", "x")
+    assert again.code == 4
+    assert "cap of 9 calls" in again.err
+    assert "not used: --run, --by, --seed" in again.err
+    assert sum(json.loads(line)["calls"] for line in again.out.splitlines()) == 9
+    assert run("amplify", "--resume", "cap", "--max-calls", "-1").code == 2
+
+
+def test_a_capped_question_shows_its_tree_and_goes_on(run: Run) -> None:
+    """`ask` ends with 4, the partial tree and how to go on; the end is as without a cap."""
+    assert run("ask", QUESTIONS[4], "--store", "s.db").code == 0
+    ran = run("ask", QUESTIONS[4], "--max-calls", "12")
+    assert ran.code == 4
+    assert not ran.out
+    assert "make 24 from 10 15 → impossible" in ran.err
+    (trace,) = re.findall(r"workbench ask --resume (t-[0-9a-f]+) --max-calls N", ran.err)
+    ran = run("ask", "--resume", trace, "--max-calls", "20", "--json", "--fuel", "7")
+    assert ran.code == 4
+    assert "not used: --fuel" in ran.err
+    told = json.loads(ran.out)
+    assert (told["status"], told["answer"], told["calls"]) == ("stopped", None, 20)
+    assert "--max-calls" in told["reason"]
+    ran = run("ask", "--resume", trace, "--max-calls", "1000")
+    assert (ran.code, ran.out) == (0, "(4 * 5) - (6 - 10)\n")
+    again = run("ask", "--resume", trace)
+    assert (again.code, again.out) == (0, ran.out)
+    assert "already complete" in again.err
+    ends: list[tuple[str, int]] = []
+    for store_at in ("s.db", "workbench.db"):
+        with Store.open(store_at, readonly=True) as store:
+            ends += [(row.digest, row.calls) for row in store.register.sessions()]
+            assert not verify(store, refold=True).findings
+    assert ends[0] == ends[1]
+
+
+def test_only_a_question_that_was_asked_alone_is_resumed_alone(run: Run) -> None:
+    """A line of a run, an unknown trace, and a question beside `--resume` are refused."""
+    questions()
+    assert run("amplify", "q.jsonl", "--run", "cap", "--max-calls", "5").code == 4
+    ran = run("ask", "--resume", "last")
+    assert ran.code == 2
+    assert "workbench amplify --resume cap" in ran.err
+    assert run("ask", "--resume", "t-none").code == 2
+    assert run("ask", "1 + 2", "--resume", "last").code == 2
+    assert run("ask").code == 2
 
 
 def test_an_interrupted_run_keeps_everything(tmp_path: Path) -> None:

@@ -96,9 +96,11 @@ class Victim:
         self.store = folder / STORE
         self._options = tuple(options)
 
-    def arguments(self) -> list[str]:
+    def arguments(self, cap: int | None = None) -> list[str]:
         """What goes on with the run: its beginning, as long as no run was accepted."""
         common = ["--store", STORE, "--out", OUT]
+        if cap is not None:
+            common += ["--max-calls", str(cap)]
         if self.accepted:
             return ["amplify", "--resume", RUN, *common]
         return ["amplify", FILE, "--run", RUN, *self._options, *common]
@@ -118,15 +120,20 @@ class Victim:
                 return False
 
     def attempt(
-        self, *, delay_s: float | None = None, at: tuple[Where, int] | None = None
+        self,
+        *,
+        delay_s: float | None = None,
+        at: tuple[Where, int] | None = None,
+        cap: int | None = None,
     ) -> Ended:
-        """Begin the run, or go on with it, until it is done or killed.
+        """Begin the run, or go on with it, until it is done, killed, or stopped by a cap on calls.
 
         Args:
             delay_s: Kill the child so long after its command began; None does not.
             at: Have the child kill itself at its commit of this number, from 1.
+            cap: The run's cap on calls from now on; None for the one that it has.
         """
-        child = Fork(self.arguments(), self.folder, at)
+        child = Fork(self.arguments(cap), self.folder, at)
         began = time.monotonic()
         code = child.end(PATIENCE_S if delay_s is None else delay_s)
         return Ended(code, child.errors(), time.monotonic() - began)
