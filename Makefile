@@ -44,20 +44,23 @@ imports: $(READY) ## check who imports whom
 
 check: lint types imports test ## everything that must hold before a change lands
 
-bench: $(READY) ## run the benchmarks
+bench: fast ## run the benchmarks, on the compiled hot path
 	$(BIN)/python -m benchmarks
 
-CORE := advance fuel hypertext memo merkle rendering session step tree
+CORE := $(addprefix decomposition/,advance fuel hypertext loop memo merkle rendering session step tree) \
+	$(addprefix traces/,batch bloom digest recall reuse window)
 
-fast: $(READY) ## compile the pure core of the engine in place (docs/decisions/0005)
+fast: $(READY) ## compile the hot path of engine and record in place (docs/decisions/0005)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast]'
-	rm -rf build/fast && mkdir -p build/fast && cp -r decomposition build/fast/
-	cd build/fast && ../../$(BIN)/mypyc --ignore-missing-imports $(CORE:%=decomposition/%.py) \
+	rm -rf build/fast && mkdir -p build/fast && cp -r decomposition traces build/fast/
+	find build/fast -name '*.so' -delete
+	cd build/fast && ../../$(BIN)/mypyc --ignore-missing-imports $(CORE:%=%.py) \
 		>log 2>&1 || { tail -5 log >&2; exit 1; }
-	cp build/fast/*.so . && cp build/fast/decomposition/*.so decomposition/ && rm -rf build/fast
+	cp build/fast/*.so . && for part in decomposition traces; do \
+		cp build/fast/$$part/*.so $$part/; done && rm -rf build/fast
 
 slow: ## run the engine from its source again
-	rm -rf build *__mypyc*.so decomposition/*.so
+	rm -rf build *__mypyc*.so decomposition/*.so traces/*.so
 
 clean: slow ## remove the environment, builds and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache

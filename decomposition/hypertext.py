@@ -43,8 +43,6 @@ _LENGTHENS = re.compile(r"[A-Za-z0-9_]|\.[0-9]|\\[A-Za-z0-9_.\\]")
 _TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}(?:\\(?=[A-Za-z0-9_.\\]))?|[\[\]]")
 _ESCAPED = re.compile(r"[\[\]]|\\(?=[\[\]$\\]|\Z)|\$(?=[qan])")
 _BACKSLASHED = re.compile(r"\\([\[\]$\\])")
-_SPECIAL = re.compile(r"[\[\]$\\]")
-_SIMPLE = re.compile(r"[\x01-#%-Z^-\x7f]+")
 
 
 def is_simple(text: str) -> bool:
@@ -52,7 +50,18 @@ def is_simple(text: str) -> bool:
 
     Most texts are; they mean themselves in every form, so the hot path asks this first.
     """
-    return _SIMPLE.fullmatch(text) is not None
+    return text.isascii() and text != "" and "\0" not in text and not _is_marked(text)
+
+
+def _is_marked(text: str) -> bool:
+    """Whether a text holds a character that the written form gives a meaning."""
+    return "$" in text or "[" in text or "]" in text or "\\" in text
+
+
+def is_plain(message: Message) -> bool:
+    """`message.plain`, for the hot path."""
+    parts = message.parts
+    return len(parts) == 1 and type(parts[0]) is str
 
 
 def parse(written: str, resolve: Callable[[str], Pointer]) -> Message:
@@ -65,7 +74,7 @@ def parse(written: str, resolve: Callable[[str], Pointer]) -> Message:
     Raises:
         IllegalAction: A name is not visible (raised by `resolve`), or the brackets nest too deep.
     """
-    if not _SPECIAL.search(written):
+    if not _is_marked(written):
         return Message((written,))
     partners = _partners(written)
     stack: list[_Parts] = [_Parts()]
@@ -134,7 +143,7 @@ def _partners(written: str) -> frozenset[int]:
 
 def escape(text: str) -> str:
     """The written form of literal text: parsing it gives the text back, without a pointer."""
-    return _ESCAPED.sub(_backslashed, text) if _SPECIAL.search(text) else text
+    return _ESCAPED.sub(_backslashed, text) if _is_marked(text) else text
 
 
 def unescape(written: str) -> str:
@@ -159,7 +168,7 @@ def write(message: Message, name: str) -> str:
     parts = message.parts
     first = parts[0] if len(parts) == 1 else None
     if isinstance(first, str):
-        return _ESCAPED.sub(_backslashed, first) if _SPECIAL.search(first) else first
+        return _ESCAPED.sub(_backslashed, first) if _is_marked(first) else first
     written: list[str] = []
     count = 0
     for part in _joined(message):
@@ -266,7 +275,7 @@ def _framed(text: str) -> bytes:
 
 def addresses(message: Message) -> Iterator[str]:
     """The subquestions whose answers this message points to, nested content included."""
-    if message.plain:
+    if is_plain(message):
         return
     seen: set[int] = set()
     todo = [message]

@@ -46,10 +46,10 @@ def actions(entries: Sequence[Entry]) -> Turn | None:
 
 def keeps(view: View) -> bool:
     """Whether a turn for this view may be used elsewhere."""
-    return not any(
-        isinstance(content, Failure) and content.kind in PLACE_BOUND
-        for content in view.shown.values()
-    )
+    for content in view.shown.values():
+        if isinstance(content, Failure) and content.kind in PLACE_BOUND:
+            return False
+    return True
 
 
 def choose(turns: Sequence[MemoTurn], choice: Choice, seed: int, key: bytes) -> MemoTurn | None:

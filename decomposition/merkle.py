@@ -22,6 +22,7 @@ from decomposition.events import (
 )
 from decomposition.hypertext import Failure
 
+_blank: Final = blake2b(digest_size=32).copy
 UNWORKED: Final = b"\0" * 32
 """Stands for a sample that nobody demanded."""
 
@@ -75,5 +76,7 @@ def digest(question: str, trail: Iterable[str], children: Iterable[bytes]) -> by
         trail: Marks and sights in their order.
         children: Digests of its samples, by subquestion number and sample.
     """
-    trail = "\0".join([question, *trail])
-    return blake2b(b"".join([trail.encode(), b"\0\0", *children]), digest_size=32).digest()
+    text = "\0".join([question, *trail])
+    state = _blank()
+    state.update(b"".join([text.encode(), b"\0\0", *children]))
+    return state.digest()

@@ -12,12 +12,13 @@ from types import MappingProxyType
 from typing import Final
 
 from decomposition.fuel import band
-from decomposition.hypertext import write
+from decomposition.hypertext import is_plain, write
 from decomposition.message import Failure, Message
 from decomposition.view import KEY_BYTES, LOCKED, Seen, Sight, Symbols, View
 from decomposition.workspace import Workspace
 
 _BREAK: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_blank: Final = blake2b(digest_size=KEY_BYTES).copy
 _NOTHING: Final[Mapping[str, "str | Failure"]] = MappingProxyType({})
 
 
@@ -46,12 +47,12 @@ def view(workspace: Workspace, looking: Sight) -> View:
         shown = {name: seen for name, _, seen in workspace.shown}
         asked = _asked(workspace, shown)
         text += _more(asked, shown, workspace.note, workspace.refusal, fuel)
-    if not workspace.question.plain:
+    if not is_plain(workspace.question):
         text += _titles(workspace)
     seen_by = looking.prefix + sample_key(workspace.sample_path) + text.encode()
     return View(
         text,
-        blake2b(seen_by, digest_size=KEY_BYTES).digest(),
+        _key(seen_by),
         question,
         asked,
         shown,
@@ -61,6 +62,12 @@ def view(workspace: Workspace, looking: Sight) -> View:
         looking.leaf,
         looking.symbolise,
     )
+
+
+def _key(seen_by: bytes) -> bytes:
+    state = _blank()
+    state.update(seen_by)
+    return state.digest()
 
 
 def sample_key(sample_path: tuple[int, ...]) -> bytes:

@@ -33,7 +33,7 @@ from decomposition.events import (
     Unlocked,
     Woken,
 )
-from decomposition.hypertext import addresses, content_hash, folded_hash, storable, write
+from decomposition.hypertext import addresses, content_hash, folded_hash, is_plain, storable, write
 from decomposition.memo import actions
 from decomposition.message import FAILURE_KINDS, PLACE_BOUND, Broke, Failure, Message, Outcome
 from decomposition.ports import Authorship, JoinStore, MemoTurn
@@ -226,7 +226,7 @@ class Session:
         """What the samples' answers point to and is not there yet."""
         pending: list[Slot] = []
         for result in slot.results:
-            if isinstance(result, Message) and not result.plain:
+            if isinstance(result, Message) and not is_plain(result):
                 pending += self.tree.pending_within(result)
         return pending
 
@@ -249,7 +249,7 @@ class Session:
 
     def _join(self, node: Node, seat: Seat) -> bool:
         """Take the answer of an equal question that was closed cleanly, if there is one."""
-        if seat.role == "primitive" and not node.workspace.question.plain:
+        if seat.role == "primitive" and not is_plain(node.workspace.question):
             return False  # reading a large context again costs less than hashing it
         key = self._question_key(node, seat)
         if not key:
@@ -299,7 +299,7 @@ class Session:
             if isinstance(outcome, Failure):
                 if outcome.kind in PLACE_BOUND:
                     continue
-            elif not outcome.plain:
+            elif not is_plain(outcome):
                 continue
             self._closed[node.tag] = (node.path, outcome, node.digest)
             if closing is not None and self.setting.joins == "shared":
@@ -352,7 +352,7 @@ class Session:
         if workspace.outcome is not None:
             return
         first = self.committed + len(self.staged)
-        if isinstance(given, Failure) and node.seat.role != "cascade":
+        if type(given) is not tuple and isinstance(given, Failure) and node.seat.role != "cascade":
             self._stage(node.path, _failed(given), authorship)
         elif self._taken(node, given, authorship) and key:
             self.reusable_turns.append((key, self.number, first))
@@ -379,7 +379,7 @@ class Session:
         seat: Seat = node.seat
         if node.reading:
             return
-        if seat.answerer.reads_through and not node.read and not node.workspace.question.plain:
+        if seat.answerer.reads_through and not node.read and not is_plain(node.workspace.question):
             self.note(node.path, Demanded())
         else:
             self.tree.rouse(node)

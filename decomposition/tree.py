@@ -41,6 +41,7 @@ from decomposition.hypertext import (
     addresses,
     content_hash,
     failure_hash,
+    is_plain,
     write,
 )
 from decomposition.workspace import Shown, Workspace
@@ -469,7 +470,7 @@ class Tree:
 
     def pending_within(self, message: Message, *, demand: bool = False) -> list[Slot]:
         """The slots that a message leads to and that have no answer yet."""
-        if message.plain:
+        if is_plain(message):
             return []
         pending: list[Slot] = []
         seen: set[str] = set()
@@ -597,7 +598,7 @@ class Tree:
             if outcome is None or node.unsettled:
                 return
             reachable: set[str] | None = NOTHING
-            if type(outcome) is Message and not outcome.plain:
+            if type(outcome) is Message and not is_plain(outcome):
                 reachable = self._reachable(workspace.path, outcome)
                 if reachable is None and not force:
                     return
@@ -663,7 +664,7 @@ class Tree:
     def _digest(self, node: Node) -> None:
         question = node.workspace.question
         seen = write(question, "$q")
-        if node.slot.asker is None and not question.plain:
+        if node.slot.asker is None and not is_plain(question):
             seen += content_hash(question, self.hash_of_answer)
         children = [part for slot in node.slots for part in slot.digests or (merkle.UNWORKED,)]
         node.digest = merkle.digest(seen, node.trail, children)

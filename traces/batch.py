@@ -102,45 +102,29 @@ class Batch:
         self.events += len(written.entries)
 
     def _rows(self, base: int, entries: Sequence[Appended], chain: Chain) -> None:
-        number = base + chain.count
-        events: list[tuple[str, int, bytes, bytes]] = []
-        turns: list[tuple[int, _Stamp]] = []
+        """Encode, chain and lay out the events in one pass: this is the hot path of recording."""
+        flat: list[object] = []
         last: Authorship | None = None
+        stamp: _Stamp | None = None
         who = b""
+        columns: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+        extra: tuple[object, ...] = ()
+        number = base + chain.count
         for path, event, authorship in entries:
             if authorship is not last:
                 last = authorship
                 stamp = self._stamps.get(id(authorship)) or self._stamp(authorship)
-                turns.append((len(events), stamp))
-                who = stamp.meta
+                who, columns, extra = stamp.meta, stamp.columns, stamp.extra
+                flat = self._stretch(rich=stamp.rich)
             kind = type(event)
             share = SHARE_IN.get(kind)
             if share is not None and getattr(event, share) is not None:
                 check_number(event)
-            events.append((path, KIND_OF[kind], to_json(event), who))
-        marks = chain.extend(events)
-        ends = [first for first, _ in turns[1:]]
-        for (first, stamp), end in zip(turns, [*ends, len(events)], strict=True):
-            flat = self._stretch(rich=stamp.rich)
-            answerer, author, wall_us, monotonic_us, duration_us = stamp.columns
-            for (path, kind, payload, _), mark in zip(
-                events[first:end], marks[first:end], strict=True
-            ):
-                flat += (
-                    number,
-                    path,
-                    kind,
-                    bytearray(payload),
-                    answerer,
-                    author,
-                    wall_us,
-                    monotonic_us,
-                    duration_us,
-                    mark,
-                )
-                if stamp.rich:
-                    flat += stamp.extra
-                number += 1
+            payload = to_json(event)
+            number_of_kind = KIND_OF[kind]
+            mark = chain.go_on(path, number_of_kind, payload, who)
+            flat += (number, path, number_of_kind, bytearray(payload), *columns, mark, *extra)
+            number += 1
 
     def _stamp(self, authorship: Authorship) -> "_Stamp":
         stamp = self._stamps[id(authorship)] = _Stamp(authorship, self._answerer)
@@ -172,5 +156,6 @@ class _Stamp:
             authorship.duration_us,
         )
         origin = authorship.origin or None
-        self.extra = (authorship.tokens_in, authorship.tokens_out, authorship.cost_usd, origin)
-        self.rich = self.extra != (None, None, None, None)
+        extra = (authorship.tokens_in, authorship.tokens_out, authorship.cost_usd, origin)
+        self.rich = extra != (None, None, None, None)
+        self.extra: tuple[object, ...] = extra if self.rich else ()

@@ -24,6 +24,8 @@ class Bloom:
 
     def __init__(self, size: int = BLOOM_BYTES) -> None:
         self._bytes = bytearray(size)
+        self.any = False
+        """Whether a key was ever added."""
 
     def add(self, keys: Iterable[bytes]) -> None:
         """Take keys in."""
@@ -31,6 +33,7 @@ class Bloom:
         place: int
         choice: int
         for key in keys:
+            self.any = True
             place, choice = _halves(key)
             held[place % size] |= _CHOICES[choice]
 

@@ -10,7 +10,6 @@ Salts are not stored: they are drawn from the session's seed, until a redaction 
 """
 
 import struct
-from collections.abc import Iterable
 from hashlib import blake2b
 from secrets import token_bytes
 from typing import Final
@@ -107,41 +106,28 @@ def _framed(text: str) -> bytes:
 class Chain:
     """The end of one session's chain: its head, its number of events, its seed."""
 
-    __slots__ = ("count", "head", "seed")
+    __slots__ = ("_salts", "count", "head", "seed")
 
     def __init__(self, head: bytes, count: int, seed: bytes) -> None:
         self.head = head
         self.count = count
         self.seed = seed
+        self._salts: tuple[bytes, ...] = ()
+        """Of the block of four in which the next event stands; empty until it is drawn."""
 
     def copy(self) -> "Chain":
         """The same end, to try what may yet fail."""
         return Chain(self.head, self.count, self.seed)
 
-    def extend(self, events: Iterable[tuple[str, int, bytes, bytes]]) -> list[int]:
-        """Go on by events whose salts come from the seed; returns their marks.
-
-        Args:
-            events: Path, kind, payload and `meta` of each.
-        """
-        blank, place, mark_of, seed = _blank, _place, _mark, self.seed
-        head, number = self.head, self.count
-        salts = _salts(seed, number // _SALTS)
-        marks: list[int] = []
-        for path, kind, payload, meta in events:
-            at = number % _SALTS
-            if not at:
-                salts = _salts(seed, number // _SALTS)
-            state = blank()
-            state.update(salts[at] + payload)
-            raw = path.encode()
-            link = blank()
-            link.update(head + place(number, kind, len(raw)) + raw + meta + state.digest())
-            head = link.digest()
-            marks.append(mark_of(head)[0])
-            number += 1
-        self.head, self.count = head, number
-        return marks
+    def go_on(self, path: str, kind: int, payload: bytes, meta: bytes) -> int:
+        """Go on by an event whose salt comes from the seed; returns its mark."""
+        number = self.count
+        at = number % _SALTS
+        if not at or not self._salts:
+            self._salts = _salts(self.seed, number // _SALTS)
+        state = _blank()
+        state.update(self._salts[at] + payload)
+        return self.link(path, kind, state.digest(), meta)
 
     def link(self, path: str, kind: int, commitment: bytes, meta: bytes) -> int:
         """Go on by one event that is known by its commitment; returns its mark."""

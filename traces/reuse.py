@@ -106,7 +106,7 @@ class ReuseIndex:
 
     def _forget_written(self) -> None:
         if self._bloom is not None:
-            self._bloom.add(key for key, _ in self._window.due())
+            self._bloom.add([key for key, _ in self._window.due()])
         ends = self._window.ends_round
         self._window.written()
         if ends:
@@ -130,7 +130,7 @@ class ReuseIndex:
                 self._insert(writer, rows)
                 self._mark(writer, self._reached)
         if self._bloom is not None:
-            self._bloom.add(key for key, _ in rows)
+            self._bloom.add([key for key, _ in rows])
         self._window.clear()
         # What was worked so far stays in mind: more of it may come.
         self._round = dict(self._reached)
@@ -170,10 +170,12 @@ class ReuseIndex:
 
     def turns(self, keys: Sequence[bytes]) -> list[list[Place]]:
         """For each key where its turns begin, in the order of sessions and events."""
-        stored = self._stored_turns({key for key in keys if key in self._known})
+        known = self._known
+        stored = self._stored_turns({key for key in keys if key in known}) if known.any else {}
         found: list[list[Place]] = []
         for key in keys:
-            places = [row[:2] for row in self._window.get(key) if not row[2]]
+            rows = self._window.get(key)
+            places = [row[:2] for row in rows if not row[2]] if rows else []
             if key in stored:
                 places = sorted({*places, *stored[key]})
             found.append(places)

@@ -87,7 +87,9 @@ class Window(Generic[Row]):
 
     def clear(self) -> None:
         """Forget every row."""
-        self.keep(lambda _: False)
+        self._buckets = [{} for _ in range(_BUCKETS)]
+        self._sizes = [0] * _BUCKETS
+        self.size = 0
 
     def keep(self, wanted: Callable[[Row], bool]) -> None:
         """Forget the rows that are not wanted."""

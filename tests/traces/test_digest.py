@@ -40,7 +40,7 @@ def chained(
     marks: list[int] = []
     who = meta(EXPERT)
     for first, last in zip((0, *cuts), (*cuts, len(events)), strict=True):
-        marks += chain.extend([(*event, who) for event in events[first:last]])
+        marks += [chain.go_on(*event, who) for event in events[first:last]]
     return chain, marks
 
 
