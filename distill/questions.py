@@ -7,11 +7,12 @@ contexts, else by question. No stream for training ever draws what is held out.
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import torch
 from msgspec import Struct
 from torch import Tensor
 
-from decomposition.tasks.base import NO_FACTS, Facts
+from decomposition.tasks.base import Facts
 from decomposition.tasks.table import AnyTableTask
 
 HELD_OUT: Final = 16
@@ -31,6 +32,8 @@ class Questions(Struct, frozen=True):
     """(C, N, K) int64; (1, 0, 0) for a task without facts."""
     seeds: tuple[int, ...] = (0,)
     """Of the C contexts."""
+    per_context: int = 0
+    """Questions of each context, which follow each other in order; 0 for any other order."""
 
     def __len__(self) -> int:
         return self.rows.shape[0]
@@ -96,12 +99,18 @@ class Stream:
         count = -(-levels.shape[0] // self._per_context)
         made: list[Facts] = []
         while len(made) < count:
-            seed = int(torch.randint(0, DRAWS, (1,), generator=self.generator))
-            facts = self.task.make(self.size, seed)
-            if context_held_out(self.task, facts) == self._held_out:
-                made.append(facts)
+            made += self._contexts(HELD_OUT * count if self._held_out else count)
         contexts = torch.arange(levels.shape[0]) // self._per_context
-        return about(self.task, self._rows(levels), contexts, made)
+        asked = about(self.task, self._rows(levels), contexts, made[:count])
+        whole = levels.shape[0] == count * self._per_context
+        return msgspec.structs.replace(asked, per_context=self._per_context if whole else 0)
+
+    def _contexts(self, count: int) -> list[Facts]:
+        """As many contexts, less those of the other part."""
+        seeds = torch.randint(0, DRAWS, (count,), generator=self.generator)
+        made = [self.task.make(self.size, int(seed)) for seed in seeds]
+        held = contexts_held_out(self.task, made)
+        return [facts for facts, out in zip(made, held, strict=True) if out == self._held_out]
 
 
 def bare(rows: Tensor) -> Questions:
@@ -123,12 +132,10 @@ def question_held_out(rows: Tensor) -> Tensor:
     return _mixed(rows) % HELD_OUT == 0
 
 
-def context_held_out(task: AnyTableTask, facts: Facts) -> bool:
-    """Whether a context is kept for evaluation; equal contexts from other seeds are, too."""
-    if facts is NO_FACTS:
-        return False
-    row = torch.tensor(task.table_facts(facts)).flatten()[None]  # (1, N * K)
-    return bool(question_held_out(row)[0])
+def contexts_held_out(task: AnyTableTask, facts: Sequence[Facts]) -> list[bool]:
+    """Which contexts are kept for evaluation; equal contexts from other seeds are, too."""
+    rows = torch.tensor([task.table_facts(each) for each in facts]).flatten(1)  # (C, N * K)
+    return [bool(held) for held in question_held_out(rows)]
 
 
 def _mixed(rows: Tensor) -> Tensor:

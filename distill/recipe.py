@@ -30,6 +30,8 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
     blocks: int = 3
     fact_blocks: int = 0
     widening: int = 2
+    added: bool = False
+    """Whether a question's tokens are added up in its answer slots."""
     spare_places: int = 0
     offsets: bool = True
     """Whether places are moved by a random offset in training."""
@@ -92,6 +94,18 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
     {
         ("arithmetic", "small"): Recipe("arithmetic", size=6),
         ("arithmetic", "demo"): Recipe("arithmetic", size=8),
+        ("permutation", "small"): Recipe(
+            "permutation",
+            size=8,
+            reach=16,
+            batch=1024,
+            per_context=16,
+            blocks=4,
+            fact_blocks=3,
+            added=True,
+            audit_share=0.25,
+            most_steps=6000,
+        ),
     }
 )
 """Recipes by task and preset."""

@@ -38,6 +38,10 @@ class Architecture(Struct, frozen=True):
     fact_blocks: int = 0
     widening: int = 2
     """The inner width of a block over D."""
+    added: bool = False
+    """Whether the tokens of a question are added up in every answer slot, each by an embedding
+    of its own role, place and symbol, instead of being read as memory: cheaper by the number of
+    tokens, and right where they are few. The slots then read facts alone, not each other."""
 
 
 class Reading(Struct, frozen=True):
@@ -57,13 +61,28 @@ class Reading(Struct, frozen=True):
     """(C, N, K) int64; N = 0 for a task without."""
     contexts: Tensor
     """(B,) int64: which of the C contexts a question is about."""
+    per_context: int = 0
+    """Questions of each context, which follow each other in order; 0 for any other order."""
     standing: Tensor | None = None
     """(B, T + A) bool: tokens that are no blank, then slots that the answer may fill; nothing
     else is read, so that a longer neighbour in the batch changes no answer. None for all."""
 
 
+class Told(Struct, frozen=True):
+    """Facts as one block reads them."""
+
+    key: Tensor
+    """(C, H, N, D / H)."""
+    value: Tensor
+    """(C, H, N, D / H)."""
+    contexts: Tensor
+    """(B,) int64."""
+    per_context: int
+    """As in `Reading`."""
+
+
 class Attention(nn.Module):
-    """Multi-head attention of a stream over a memory and itself."""
+    """Multi-head attention of a stream over facts, a memory and itself."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -73,26 +92,25 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self,
-        stream: Tensor,
-        memory: Tensor,
-        facts: tuple[Tensor, Tensor] | None,
-        standing: Tensor | None,
+        self, stream: Tensor, memory: Tensor | None, told: Told | None, standing: Tensor | None
     ) -> Tensor:
         """What each place of the stream read.
 
         Args:
             stream: (B, A, D), normalised.
-            memory: (B, M, D), normalised; the stream may be part of it.
-            facts: Keys and values of facts, each (B, H, N, D / H).
+            memory: (B, M, D), normalised; the stream may be part of it. None for facts alone.
+            told: Facts; None for a task without.
             standing: (B, 1, 1, M) bool: what of the memory is read; None for all.
         """
         query = self._parted(self.query(stream))  # (B, H, A, D/H)
-        key, value = self.keys_and_values(memory)  # (B, H, M, D/H)
-        if facts is not None:
-            key = torch.cat((facts[0], key), 2)  # (B, H, N + M, D/H)
-            value = torch.cat((facts[1], value), 2)
-        read = F.scaled_dot_product_attention(query, key, value, standing)
+        if memory is None:
+            read = _read_facts(query, told)  # (B, H, A, D/H)
+        else:
+            key, value = self.keys_and_values(memory)  # (B, H, M, D/H)
+            if told is not None:
+                key = torch.cat((told.key[told.contexts], key), 2)  # (B, H, N + M, D/H)
+                value = torch.cat((told.value[told.contexts], value), 2)
+            read = F.scaled_dot_product_attention(query, key, value, standing)
         return self.out(read.transpose(1, 2).flatten(2))  # (B, A, D)
 
     def keys_and_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,6 +121,21 @@ class Attention(nn.Module):
     def _parted(self, vectors: Tensor) -> Tensor:
         batch, length, _ = vectors.shape
         return vectors.view(batch, length, self.heads, -1).transpose(1, 2)
+
+
+def _read_facts(query: Tensor, told: Told | None) -> Tensor:
+    """What queries (B, H, A, D / H) read in the facts of their contexts."""
+    if told is None:
+        return torch.zeros_like(query)
+    if not told.per_context:
+        key, value = told.key[told.contexts], told.value[told.contexts]  # (B, H, N, D/H)
+        return F.scaled_dot_product_attention(query, key, value)
+    batch, heads, slots, _ = query.shape
+    groups = query.view(-1, told.per_context, heads, slots, query.shape[-1])  # (C, Q, H, A, D/H)
+    asked = groups.transpose(1, 2).flatten(2, 3)  # (C, H, Q * A, D/H)
+    read = F.scaled_dot_product_attention(asked, told.key, told.value)
+    parted = read.view(-1, heads, told.per_context, slots, query.shape[-1])
+    return parted.transpose(1, 2).reshape(batch, heads, slots, -1)  # (B, H, A, D/H)
 
 
 class Block(nn.Module):
@@ -121,13 +154,18 @@ class Block(nn.Module):
         self,
         stream: Tensor,
         memory: Tensor | None = None,
-        facts: tuple[Tensor, Tensor] | None = None,
+        told: Told | None = None,
         standing: Tensor | None = None,
     ) -> Tensor:
-        """The stream (B, A, D) after reading itself, a memory (B, M, D) and facts."""
+        """The stream (B, A, D) after reading a memory (B, M, D) and itself, or facts, or both.
+
+        Without a memory, what is told is all it reads; with neither, it reads itself.
+        """
         normed = self.norm(stream)
-        seen = normed if memory is None else torch.cat((memory, normed), 1)  # (B, M + A, D)
-        stream = stream + self.attention(normed, seen, facts, standing)
+        seen = normed if told is None else None
+        if memory is not None:
+            seen = torch.cat((memory, normed), 1)  # (B, M + A, D)
+        stream = stream + self.attention(normed, seen, told, standing)
         return stream + self.map(self.map_norm(stream))
 
 
@@ -141,6 +179,8 @@ class Student(nn.Module):
         self.symbol = nn.Embedding(sizes.symbols, width)
         self.role = nn.Embedding(sizes.roles, width)
         self.place = nn.Embedding(sizes.places, width)
+        tokens = sizes.roles * sizes.places * sizes.symbols if sizes.added else 1
+        self.token = nn.Embedding(tokens, width)
         self.fact_symbol = nn.Embedding(max(1, sizes.fact_symbols) * sizes.symbols, width)
         self.fact_blocks = nn.ModuleList(
             Block(width, sizes.heads, sizes.widening) for _ in range(sizes.fact_blocks)
@@ -167,15 +207,25 @@ class Student(nn.Module):
 
     def forward(self, reading: Reading) -> Tensor:
         """Log probabilities of the answer symbols, (B, A, V) float."""
-        memory = self._questions(reading)  # (B, T, D)
         stream = self.role(reading.slot_roles) + self.place(reading.slot_places)  # (B or 1, A, D)
-        stream = stream.expand(memory.shape[0], -1, -1)  # (B, A, D)
+        if self.architecture.added:
+            memory = None
+            stream = stream + self._added(reading)  # (B, A, D)
+        else:
+            memory = self._questions(reading)  # (B, T, D)
+            stream = stream.expand(memory.shape[0], -1, -1)  # (B, A, D)
         facts = self._facts(reading)  # (C, N, D)
         standing = None if reading.standing is None else reading.standing[:, None, None]
         for block in self.blocks:
-            told = self._told(block, facts, reading.contexts)
+            told = self._told(block, facts, reading)
             stream = block(stream, memory, told, standing)
         return self._symbols(self.norm(stream), facts, reading)
+
+    def _added(self, reading: Reading) -> Tensor:
+        """The question in one vector, (B, 1, D)."""
+        sizes = self.architecture
+        kind = reading.roles * sizes.places + reading.places  # (B or 1, T)
+        return self.token(kind * sizes.symbols + reading.symbols).sum(1, keepdim=True)
 
     def _questions(self, reading: Reading) -> Tensor:
         tokens = self.symbol(reading.symbols) + self.role(reading.roles)  # (B, T, D)
@@ -191,23 +241,29 @@ class Student(nn.Module):
             facts = block(facts)
         return facts
 
-    def _told(
-        self, block: nn.Module, facts: Tensor | None, contexts: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
+    def _told(self, block: nn.Module, facts: Tensor | None, reading: Reading) -> Told | None:
         if facts is None or not isinstance(block, Block):
             return None
         key, value = block.attention.keys_and_values(self.memory_norm(facts))  # (C, H, N, D/H)
-        return key[contexts], value[contexts]  # (B, H, N, D/H)
+        return Told(key, value, reading.contexts, reading.per_context)
 
     def _symbols(self, stream: Tensor, facts: Tensor | None, reading: Reading) -> Tensor:
         """Mass of each symbol: its own, and what points to facts that hold it."""
         own = self.answer(stream)  # (B, A, V)
         if facts is None or self.copy is None:
             return own.log_softmax(-1)
-        pointers = torch.einsum("bad,bnd->ban", self.copy(stream), facts[reading.contexts])
-        pointers = pointers / math.sqrt(self.architecture.width)
+        pointers = self._pointers(self.copy(stream), facts, reading)  # (B, A, N)
         mass = torch.cat((own, pointers), -1).softmax(-1)  # (B, A, V + N)
         own, copied = mass[..., : own.shape[-1]], mass[..., own.shape[-1] :]
         held = reading.facts[reading.contexts, :, self.architecture.copied]  # (B, N)
         held = held[:, None].expand_as(copied)  # (B, A, N)
         return own.scatter_add(-1, held, copied).clamp(min=1e-9).log()
+
+    def _pointers(self, asking: Tensor, facts: Tensor, reading: Reading) -> Tensor:
+        """How much each slot (B, A, D) points to each fact (C, N, D): (B, A, N)."""
+        asking = asking / math.sqrt(self.architecture.width)
+        if not reading.per_context:
+            return asking @ facts[reading.contexts].transpose(1, 2)
+        batch, slots, width = asking.shape
+        groups = asking.view(-1, reading.per_context * slots, width)  # (C, Q * A, D)
+        return (groups @ facts.transpose(1, 2)).view(batch, slots, -1)

@@ -4,7 +4,7 @@ Draw questions up to the frontier, amplify them with the averaged student, train
 that are trusted, move the average. Right answers are read by the supervised twins alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import process_time
 from typing import Final
 
@@ -92,7 +92,7 @@ class Trainer:
         """
         self.recipe, self.seed = recipe, seed
         self.arm: Arm = arm
-        self._follows = None if follows is None else {each.step: each for each in follows}
+        self.follows = None if follows is None else list(follows)
         self.task: AnyTableTask = task or table_task(recipe.task, recipe.reach)
         self.vocabulary = Vocabulary(self.task, recipe.size)
         self.generators = {
@@ -162,10 +162,19 @@ class Trainer:
 
     def _settled(self) -> float:
         """How far the student has settled, from 0 before the highest level to 1."""
-        reached = self.curriculum.reached_top_at
+        reached = self._top_reached_at()
         if reached is None:
             return 0.0
         return min(1.0, (self.step - reached) / max(1, self.recipe.settle_steps))
+
+    def _top_reached_at(self) -> int | None:
+        """The step at which this run, or the one that it follows, reached the highest level."""
+        if self.follows is None:
+            return self.curriculum.reached_top_at
+        return self.follows[-1].step if self._top_followed(self.follows) else None
+
+    def _top_followed(self, follows: Sequence[Promotion]) -> bool:
+        return bool(follows) and follows[-1].level == self.curriculum.highest
 
     def _learning_rate(self) -> float:
         recipe = self.recipe
@@ -246,19 +255,25 @@ class Trainer:
         return float((amplified.kept & (own == amplified.labels)).float().mean())
 
     def _promoted(self) -> bool:
-        if self._follows is not None:
-            return self._followed(self._follows)
-        if self.arm == "frozen_frontier" and self.curriculum.frontier > self.curriculum.lowest:
+        if self.follows is not None:
+            return self._followed(self.follows)
+        if self.arm == "supervised_uniform" or self._stands():
             return False
         if not self.curriculum.probe_due(self.step, self.recipe):
             return False
         return self.curriculum.judge(self.step, self.probe(), self.recipe)
 
-    def _followed(self, follows: Mapping[int, Promotion]) -> bool:
-        if self.step not in follows:
-            return False
-        self.curriculum.promote(follows[self.step])
-        return True
+    def _followed(self, follows: Sequence[Promotion]) -> bool:
+        due = [each for each in follows if each.step == self.step]
+        moved = bool(due) and not self._stands()
+        if moved:
+            self.curriculum.promote(due[0])
+        return moved
+
+    def _stands(self) -> bool:
+        """Whether the frontier is frozen: at the highest level that H labels without X."""
+        frozen = self.arm == "frozen_frontier"
+        return frozen and self.curriculum.frontier > self.curriculum.lowest
 
     def _end_round(self, *, promoted: bool) -> None:
         """Under a frozen teacher, the average takes its place at the end of each round."""

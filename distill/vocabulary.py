@@ -53,6 +53,7 @@ class Vocabulary:
             blocks=sizes.blocks,
             fact_blocks=sizes.fact_blocks,
             widening=sizes.widening,
+            added=sizes.added,
         )
 
     def read(
@@ -81,6 +82,7 @@ class Vocabulary:
             slot_places=(torch.tensor(rows.slot_places) + offset).clamp(max=places - 1),
             facts=questions.facts,
             contexts=questions.contexts,
+            per_context=questions.per_context,
             standing=standing,
         )
 

@@ -1,0 +1,221 @@
+"""The student folder: `weights.safetensors` and `student.json`; never a pickle.
+
+A student is loaded only if hash, shapes, vocabulary and finiteness hold. Its identity is
+`student:TASK@sha256`, the hash being that of its weights.
+"""
+
+import json
+import pickletools
+from collections.abc import Mapping
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import safetensors.torch
+import torch
+from msgspec import Struct, field
+from safetensors import SafetensorError
+from torch import Tensor
+
+from decomposition.errors import BadTask
+from decomposition.tasks.table import AnyTableTask
+from distill.checkpoint import replace_file
+from distill.errors import BadRecipe, BadStudent, UnsafeStudent
+from distill.student import Architecture, Student
+from distill.training import table_task
+from distill.vocabulary import Vocabulary
+
+WEIGHTS: Final = "weights.safetensors"
+RECORD: Final = "student.json"
+FORMAT: Final = 1
+_RECORD_BYTES: Final = 1 << 20
+_WEIGHT_BYTES: Final = 1 << 30
+_LARGEST: Final = 1 << 16
+"""The greatest number in an architecture, so that nothing absurd is allotted."""
+_CODE_SUFFIXES: Final = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
+_ARCHIVE: Final = b"PK\x03\x04"
+_SNIFFED: Final = 1 << 20
+
+
+class StudentRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `student.json` says."""
+
+    task: str
+    size: int
+    architecture: Architecture
+    vocabulary: tuple[str, ...]
+    sha256: str
+    """Of the file of weights."""
+    reach: int = 0
+    recipe_hash: str = ""
+    arm: str = "amplified"
+    seed: int = 0
+    round: int = 0
+    step: int = 0
+    highest_label: int = 0
+    """The highest level that it was ever trained on."""
+    rows_digest: str = ""
+    """Of the training rows that stand in a store; empty where none do."""
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    format: int = FORMAT
+
+
+class Loaded(Struct, frozen=True):
+    """A student that held together."""
+
+    record: StudentRecord
+    task: AnyTableTask
+    student: Student
+    vocabulary: Vocabulary
+
+    @property
+    def identity(self) -> str:
+        """Such as `student:arithmetic@5f3c…`."""
+        return f"student:{self.record.task}@{self.record.sha256}"
+
+
+def save_student(folder: Path, student: Student, record: StudentRecord) -> StudentRecord:
+    """Writes a student; its record with the hash of the weights filled in."""
+    weights = safetensors.torch.save({k: v.clone() for k, v in student.state_dict().items()})
+    record = msgspec.structs.replace(
+        record, architecture=student.architecture, sha256=sha256(weights).hexdigest()
+    )
+    replace_file(folder / WEIGHTS, weights)
+    replace_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=2))
+    return record
+
+
+def load_student(folder: Path, task: str | None = None) -> Loaded:
+    """The student of a folder.
+
+    Args:
+        folder: With both files.
+        task: That it must be a student of; None for any.
+
+    Raises:
+        UnsafeStudent: A file would run code when it is read; it was not read.
+        BadStudent: Something does not hold together.
+    """
+    record = _record(folder)
+    if task is not None and record.task != task:
+        raise BadStudent(folder, f"is a student of {record.task}, not of {task}")
+    weights = _bytes(folder, WEIGHTS, _WEIGHT_BYTES)
+    if sha256(weights).hexdigest() != record.sha256:
+        raise BadStudent(folder / WEIGHTS, f"hash mismatch: {RECORD} tells another sha256")
+    known = _vocabulary(folder, record)
+    student = Student(record.architecture, torch.Generator().manual_seed(0))
+    student.load_state_dict(_weights(folder / WEIGHTS, weights, student.state_dict()))
+    student.requires_grad_(requires_grad=False)
+    return Loaded(record, known.task, student, known)
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def _bytes(folder: Path, name: str, most: int) -> bytes:
+    path = folder / name
+    if not path.is_file():
+        _refuse_code_instead(folder)
+        raise BadStudent(path, "is not there" if folder.is_dir() else "there is no such folder")
+    if path.stat().st_size > most:
+        raise BadStudent(path, f"is larger than {most} bytes")
+    content = path.read_bytes()
+    if not content:
+        raise BadStudent(path, "is empty")
+    if _would_run(content):
+        raise UnsafeStudent(path, "is a pickle, which runs code when it is read; refused unread")
+    return content
+
+
+def _refuse_code_instead(folder: Path) -> None:
+    """A folder with a pickle where the weights belong is refused as what it is."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _CODE_SUFFIXES:
+            raise UnsafeStudent(path, f"may run code when it is read; a student has {WEIGHTS}")
+
+
+def _would_run(content: bytes) -> bool:
+    """Whether this is a pickle, bare or in an archive. Nothing of it is executed."""
+    if content.startswith(_ARCHIVE):
+        return True
+    try:
+        last = ""
+        for opcode, _, _ in pickletools.genops(BytesIO(content[:_SNIFFED])):
+            last = opcode.name
+    except Exception:  # noqa: BLE001 - whatever stops the reader, this is no pickle
+        return False
+    return last == "STOP"
+
+
+def _record(folder: Path) -> StudentRecord:
+    content = _bytes(folder, RECORD, _RECORD_BYTES)
+    path = folder / RECORD
+    try:
+        record = msgspec.json.decode(content, type=StudentRecord)
+        json.loads(content, object_pairs_hook=_unique)
+    except (msgspec.DecodeError, ValueError, RecursionError) as wrong:
+        raise BadStudent(path, f"is no record of a student ({wrong})") from wrong
+    if record.format != FORMAT:
+        raise BadStudent(path, f"has format {record.format}, this is format {FORMAT}")
+    sizes = msgspec.structs.asdict(record.architecture)
+    absurd = [name for name, size in sizes.items() if not 0 <= size <= _LARGEST]
+    if absurd or record.architecture.heads < 1 or record.architecture.width < 1:
+        raise BadStudent(path, f"the architecture is out of range ({', '.join(absurd) or 'width'})")
+    return record
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; refuses one that names a key twice."""
+    told = dict(pairs)
+    if len(told) != len(pairs):
+        raise ValueError("a key stands twice")
+    return told
+
+
+# -- what must hold ----------------------------------------------------------------------------
+
+
+def _vocabulary(folder: Path, record: StudentRecord) -> Vocabulary:
+    try:
+        known = Vocabulary(table_task(record.task, record.reach), record.size)
+    except (BadTask, BadRecipe) as wrong:
+        raise BadStudent(folder, str(wrong)) from wrong
+    if known.symbols != record.vocabulary:
+        told, own = " ".join(record.vocabulary[:20]), " ".join(known.symbols[:20])
+        raise BadStudent(folder, f"its vocabulary is [{told}], that of {record.task} is [{own}]")
+    sizes, form = record.architecture, known.form
+    fits = (
+        sizes.symbols == len(known.symbols)
+        and sizes.roles == len(form.roles)
+        and sizes.places >= form.places
+        and sizes.fact_symbols == form.fact_symbols
+        and sizes.copied == form.copied
+        and sizes.width % sizes.heads == 0
+    )
+    if not fits:
+        raise BadStudent(folder, f"its architecture does not fit the forms of {record.task}")
+    return known
+
+
+def _weights(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        weights = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as wrong:
+        raise BadStudent(path, f"is no file of weights ({wrong})") from wrong
+    for name in sorted({*weights, *expected}):
+        told, wanted = weights.get(name), expected.get(name)
+        if told is None or wanted is None:
+            raise BadStudent(path, f"{name} is {'missing' if told is None else 'unknown'}")
+        if told.shape != wanted.shape or told.dtype != wanted.dtype:
+            raise BadStudent(
+                path,
+                f"{name} is {tuple(told.shape)} {told.dtype}, "
+                f"the record asks for {tuple(wanted.shape)} {wanted.dtype}",
+            )
+        if not bool(torch.isfinite(told).all()):
+            raise BadStudent(path, f"{name} holds numbers that are not finite")
+    return weights
