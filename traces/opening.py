@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -257,10 +257,27 @@ def _create(path: Path, scripts: Path) -> None:
         synced(new)
         _moved(new, path)
         synced(path.absolute().parent)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreFailed(f"{path} cannot be made: {error}") from error
+    except (OSError, sqlite3.Error, *FAILURES) as error:
+        # Whoever was faster has cleaned up behind us too.
+        if not path.exists():
+            raise StoreFailed(f"{path} cannot be made: {error}") from error
     finally:
-        new.unlink(missing_ok=True)
+        for left in leftovers(path) if path.exists() else [new]:
+            with suppress(OSError):
+                left.unlink()
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What processes left beside a store that were killed, or are at it, while they made it.
+
+    Once the store is there, nobody needs them.
+    """
+    known = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.new(-journal|-wal|-shm)?")
+    try:
+        with os.scandir(path.absolute().parent) as found:
+            return sorted(Path(each.path) for each in found if known.fullmatch(each.name))
+    except OSError:
+        return []
 
 
 def _moved(new: Path, path: Path) -> None:

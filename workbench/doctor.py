@@ -4,6 +4,8 @@ import importlib.util
 import json as json_text
 import sqlite3
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,9 +27,9 @@ class Finding(Struct, frozen=True):
 
 def examine(store: str) -> list[Finding]:
     """Look at Python, SQLite, the packages and, if one is named, a store."""
-    findings = [_python(), _sqlite(), _traces(), _core()]
+    findings = [_python(), _sqlite(), _postgres(), _traces(), _core()]
     if store:
-        findings.append(_store(store))
+        findings += [_store(store), *_beside(store)]
     return findings
 
 
@@ -39,15 +41,21 @@ def described(findings: list[Finding], *, json: bool) -> str:
 
 
 def _python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", sys.version_info >= (3, 11), f"{version}, 3.11 or newer is needed")
+    running = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= (3, 11), f"{running}, 3.11 or newer is needed")
 
 
 def _sqlite() -> Finding:
-    version = sqlite3.sqlite_version
     old = sqlite3.sqlite_version_info < SAFE_SQLITE
     note = "; several processes on one store are safer with 3.51.3 or newer" if old else ""
-    return Finding("sqlite", fine=True, said=f"{version}{note}")
+    return Finding("sqlite", fine=True, said=f"{sqlite3.sqlite_version}{note}")
+
+
+def _postgres() -> Finding:
+    if importlib.util.find_spec("psycopg") is None:
+        said = "no driver; a store on a server needs it: pip install 'psycopg[binary]'"
+        return Finding("postgresql", fine=True, said=said)
+    return Finding("postgresql", fine=True, said=f"psycopg {version('psycopg')}")
 
 
 def _traces() -> Finding:
@@ -71,9 +79,26 @@ def _store(place: str) -> Finding:
     try:
         with Store.open(place, readonly=True) as store:
             report = verify(store)
+            unfinished = [run for run in store.register.runs() if run.status != "finished"]
     except TraceError as error:
         return Finding("store", fine=False, said=str(error))
     said = f"{report.sessions} sessions, {report.events} events"
     if report.findings:
         said += f"; {len(report.findings)} findings, first: {report.findings[0]}"
+    if unfinished:
+        names = ", ".join(f"{run.name} ({run.status})" for run in unfinished[:5])
+        said += f"; not finished: {names}; `workbench amplify --resume RUN` goes on"
     return Finding("store", not report.findings, said)
+
+
+def _beside(place: str) -> Iterator[Finding]:
+    """What a killed process left beside a store."""
+    if "://" in place:
+        return
+    from traces.opening import leftovers
+
+    left = leftovers(Path(place))
+    if left:
+        names = ", ".join(file.name for file in left[:5])
+        said = f"{names}: left by a process that died while it made the store; remove them"
+        yield Finding("left behind", fine=False, said=said)

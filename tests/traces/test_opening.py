@@ -1,5 +1,6 @@
 """Opening: hostile and foreign files are refused with their reason, and stay as they are."""
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
+from typing import Final
 
 import pytest
 
@@ -20,7 +22,7 @@ from traces.errors import (
     StoreDamaged,
     StoreRefused,
 )
-from traces.opening import open_database
+from traces.opening import leftovers, open_database
 from traces.store import Store
 from traces.verify import verify
 
@@ -299,6 +301,66 @@ def test_two_that_make_a_store_at_once_get_the_same_one(place: Path) -> None:
         assert len(store.register.sessions()) == 3
         assert verify(store).ok
     assert [file.name for file in place.parent.iterdir()] == [place.name]
+
+
+KILLED: Final = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from traces import opening
+making = opening.migrate_file
+
+def killed(connection, scripts):
+    {moment}
+    os.kill(os.getpid(), signal.SIGKILL)
+
+opening.migrate_file = killed
+opening.open_database(Path({place!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "connection.execute('BEGIN IMMEDIATE'); connection.execute('CREATE TABLE a (b)')",
+        "making(connection, scripts)",
+    ],
+    ids=["inside", "after"],
+)
+def test_what_a_killed_process_left_while_it_made_a_store_goes(place: Path, moment: str) -> None:
+    """The next opening makes the store and removes what is left; other files stay."""
+    other = place.with_name(f".{place.name}.mine.new")
+    other.write_text("not ours")
+    code = KILLED.format(root=str(Path(__file__).parents[2]), place=str(place), moment=moment)
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert not place.exists()
+    assert len(leftovers(place)) >= 2
+    with Store.open(place) as store:
+        recorded(store, 3)
+        assert verify(store).ok
+    assert leftovers(place) == []
+    assert other.exists()
+
+
+def test_who_is_overtaken_while_making_a_store_opens_the_other(place: Path) -> None:
+    """The faster one removed what the slower one was writing; that is no error."""
+    slow = place.with_name(f".{place.name}.0123abcd.new")
+    slow.write_bytes(b"half")
+    Store.open(place).close()
+    assert not slow.exists()
+    other = place.with_name("other.db")
+    faster = (
+        "opening.migrate_file = making; "
+        f"opening.open_database(Path({str(other)!r})).close(); return"
+    )
+    code = KILLED.format(root=str(Path(__file__).parents[2]), place=str(other), moment=faster)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Store.open(other) as store:
+        assert verify(store).ok
+    assert leftovers(other) == []
 
 
 def test_a_database_is_opened_in_a_thread_and_used_in_another(place: Path) -> None:
