@@ -30,13 +30,16 @@ print(code or 0, *sorted({name.partition(".")[0] for name in sys.modules}), file
 MACHINE_PATH = re.compile(
     r"(?<![\w.~$}*])/(?:home|mnt|opt|root|tmp|Users|work)/\w|\b[A-Z]:\\Users\b"
 )
+MADE = re.compile(r"/(?:\.[a-z]\w*|build|dist|__pycache__|[\w-]+\.egg-info)/|\.so$|\.db(?:-|$)")
+"""What commands leave in the project's folder."""
 MARKER = re.compile(r"\b(?:TO[D]O|FIX[M]E)\b")
 
 
 def tracked() -> list[Path]:
-    """The files that git knows, without those that are deleted here."""
+    """The files that git knows and that are here; without git every file that nothing made."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
+        places = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+        return [ROOT / place for place in places if not MADE.search(f"/{place}")]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
     paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
     return [path for path in paths if path.is_file()]
