@@ -100,7 +100,10 @@ class Account(Protocol):
     """What may still be spent."""
 
     def allow(self, calls: int) -> int:
-        """Reserve this many answerer calls; returns how many of them may be made."""
+        """Reserve this many answerer calls; returns how many of them may be made.
+
+        The others are left undone, and the loop ends with their sessions unfinished.
+        """
         ...
 
 

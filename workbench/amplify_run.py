@@ -27,6 +27,8 @@ from workbench.wiring import Options, check
 
 FLAGS: Final = {"workspaces": "--max-workspaces", "timeout_s": "--timeout"}
 """Options whose flags are not their names."""
+PASSWORD: Final = re.compile(r"(//[^:/@]*):[^/]*@")
+"""In an address of a store; nothing that is printed has it."""
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -98,7 +100,8 @@ def say_unused(options: Options, *others: str) -> None:
 
 def how_to_go_on(command: str, cap: int, store_at: str) -> str:
     """What to say where a cap on calls stopped something: the command that goes on."""
-    store = "" if store_at == DEFAULT_STORE else f" --store {quote(store_at)}"
+    shown_at = PASSWORD.sub(r"\1:***@", store_at)
+    store = "" if store_at == DEFAULT_STORE else f" --store {quote(shown_at)}"
     return (
         f"stopped at the cap of {cap} calls; what is there is kept\n"
         f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"

@@ -48,3 +48,12 @@ def test_a_question_on_a_server_is_looked_at_again(url: str, run: Run) -> None:
         ran = run("trace", *command.split(), "--store", url)
         assert ran.code == 0, ran.err
     assert "1 sessions" in run("doctor", "--store", url).out
+
+
+def test_how_to_go_on_tells_no_password(url: str, run: Run) -> None:
+    """The command that is shown has the address without it."""
+    at = url.replace("postgres@", "postgres:secret@")
+    ran = run("ask", "487 + 1956", "--max-calls", "2", "--store", at)
+    assert ran.code == 4
+    assert "--store 'postgresql+psycopg://postgres:***@" in ran.err
+    assert "secret" not in ran.err
