@@ -137,7 +137,8 @@ def pose(question: str, options: Options, context: Path | None = None) -> Posed:
     if task is None or found is None:
         return Posed(Message.of(question), options.fuel or DEFAULT_FUEL, "")
     asked, facts = found
-    return Posed(task.root(asked, facts), options.fuel or task.fuel(asked), task.name)
+    fuel = options.fuel or task.fuel(asked, options.node_samples)
+    return Posed(task.root(asked, facts), fuel, task.name)
 
 
 def task_of(question: str, options: Options) -> AnyTask | None:

@@ -160,11 +160,11 @@ class Arithmetic(TableTask[Calculation]):
             return Abstain("a part of the product is too long")
         return only((yield self.render(both)))
 
-    def fuel(self, question: Calculation) -> int:
+    def fuel(self, question: Calculation, samples: int = 1) -> int:
         """What numbers of these lengths need, one question after another."""
         if question.sign == "+":
-            return _fuel_of_sum(_digits(question))
-        return _fuel_of_product(len(str(question.left)), len(str(question.right)))
+            return _fuel_of_sum(_digits(question), samples)
+        return _fuel_of_product(len(str(question.left)), len(str(question.right)), samples)
 
     # -- symbols -----------------------------------------------------------------------------
 
@@ -402,19 +402,20 @@ def _cut(digits: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _fuel_of_sum(digits: int) -> int:
+def _fuel_of_sum(digits: int, samples: int) -> int:
     if digits == 1:
         return 1
     last = _cut(digits)
-    return fuel_in_turn((_fuel_of_sum(last), _fuel_of_sum(digits - last)))
+    parts = (_fuel_of_sum(last, samples), _fuel_of_sum(digits - last, samples))
+    return fuel_in_turn(parts, samples)
 
 
 @lru_cache(maxsize=4096)
-def _fuel_of_product(left: int, right: int) -> int:
+def _fuel_of_product(left: int, right: int, samples: int) -> int:
     if left == right == 1:
         return 1
     if right == 1:
         left, right = right, left
     last = _cut(right)
-    parts = (_fuel_of_product(left, last), _fuel_of_product(left, right - last))
-    return fuel_in_turn((*parts, _fuel_of_sum(left + right)))
+    parts = [_fuel_of_product(left, each, samples) for each in (last, right - last)]
+    return fuel_in_turn((*parts, _fuel_of_sum(left + right, samples)), samples)

@@ -162,8 +162,13 @@ class Task(ABC, Generic[Q]):
         """The overseer: yields subquestions, receives answers, returns the reply."""
 
     @abstractmethod
-    def fuel(self, question: Q) -> int:
-        """f*: the fuel with which the overseer's tree is sure to finish."""
+    def fuel(self, question: Q, samples: int = 1) -> int:
+        """f*: the fuel with which the overseer's tree is sure to finish.
+
+        Args:
+            question: The root of the tree.
+            samples: How often every subquestion is answered; each sample has its share.
+        """
 
     # -- symbols -----------------------------------------------------------------------------
 
@@ -317,14 +322,14 @@ def only(answers: Answers) -> str:
     return answers if isinstance(answers, str) else answers[0]
 
 
-def fuel_in_turn(children: Iterable[int]) -> int:
+def fuel_in_turn(children: Iterable[int], samples: int = 1) -> int:
     """f* of a question that asks one thing after another and looks at each answer.
 
-    An ask leaves all but two steps to its one subquestion, and what that does not use comes
-    back with the answer, so only what is spent adds up: an ask, an unlock and the child's f*
-    for each, and a reply.
+    An ask leaves all but two steps to the samples of its one subquestion, and what they do not
+    use comes back with the answer, so only what is spent adds up: an ask, an unlock and each
+    sample's f* for each, and a reply.
     """
-    return 1 + sum(2 + child for child in children)
+    return 1 + sum(2 + samples * child for child in children)
 
 
 def spelled(text: str, alphabet: str) -> tuple[int, ...]:

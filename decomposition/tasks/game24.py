@@ -174,9 +174,9 @@ class Game24(Task[State]):
                 return solution
         return IMPOSSIBLE
 
-    def fuel(self, question: State) -> int:
-        """What it takes to ask every candidate: 1, 19, 379 or 13,717."""
-        return _fuel(len(question.numbers))
+    def fuel(self, question: State, samples: int = 1) -> int:
+        """What it takes to ask every candidate: 1, 19, 379 or 13,717 with one sample."""
+        return _fuel(len(question.numbers), samples)
 
     # -- symbols -----------------------------------------------------------------------------
 
@@ -300,9 +300,11 @@ def _checked(words: Sequence[str]) -> State:
     return state
 
 
-@lru_cache(maxsize=MOST_NUMBERS)
-def _fuel(numbers: int) -> int:
-    return fuel_in_turn([_fuel(numbers - 1)] * (6 * comb(numbers, 2))) if numbers > 1 else 1
+@lru_cache(maxsize=256)
+def _fuel(numbers: int, samples: int) -> int:
+    if numbers == 1:
+        return 1
+    return fuel_in_turn([_fuel(numbers - 1, samples)] * (6 * comb(numbers, 2)), samples)
 
 
 # -- expressions -------------------------------------------------------------------------------

@@ -171,9 +171,9 @@ class Permutation(TableTask[Walk]):
         (last,) = yield Plan(Ask(asked), show=(len(asked) - 1,))
         return last
 
-    def fuel(self, question: Walk) -> int:
+    def fuel(self, question: Walk, samples: int = 1) -> int:
         """An ask, its reserve of two, and as much for each part as the hungriest needs."""
-        return _fuel(question.steps)
+        return _fuel(question.steps, samples)
 
     # -- symbols -----------------------------------------------------------------------------
 
@@ -366,9 +366,9 @@ def _level(steps: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _fuel(steps: int) -> int:
+def _fuel(steps: int, samples: int) -> int:
     half, odd = divmod(steps, 2)
-    return 3 + (2 + odd) * _fuel(half) if half else 1
+    return 3 + (2 + odd) * samples * _fuel(half, samples) if half else 1
 
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
