@@ -63,6 +63,15 @@ def statuses(folder: Path) -> list[str]:
         return [row.status for row in store.register.sessions()]
 
 
+def events(folder: Path) -> int:
+    """How many events of the only question are committed."""
+    path = folder / "workbench.db"
+    if not path.exists():
+        return 0
+    with Store.open(path, readonly=True) as store:
+        return sum(row.count for row in store.register.sessions())
+
+
 def until(true: Callable[[], bool], patience_s: float = 20) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + patience_s
@@ -196,6 +205,41 @@ def test_a_capped_question_shows_its_tree_and_goes_on(run: Run) -> None:
             ends += [(row.digest, row.calls) for row in store.register.sessions()]
             assert not verify(store, refold=True).findings
     assert ends[0] == ends[1]
+
+
+HALVES = """
+import time
+
+
+def halves(question):
+    time.sleep(0.01)
+    words = question.split()
+    if len(words) == 1:
+        return words[0].upper()
+    middle = len(words) // 2
+    left, right = yield [" ".join(words[:middle]), " ".join(words[middle:])]
+    return f"{left} {right}"
+"""
+
+
+def test_a_question_that_was_killed_goes_on(tmp_path: Path) -> None:
+    """`ask --resume` does only what is left, and its digest is that of a question never killed."""
+    (tmp_path / "halves.py").write_text(HALVES)
+    (tmp_path / "halves.py").chmod(0o600)
+    words = " ".join(f"w{number}" for number in range(32))
+    asked = ["ask", words, "--by", "halves.py:halves"]
+    with start(asked, tmp_path) as child:
+        until(lambda: events(tmp_path) > 20)
+        child.kill()
+    assert statuses(tmp_path) == ["running"]
+    for arguments in (["ask", "--resume", "last"], asked):
+        with start(arguments, tmp_path) as child:
+            out, err = child.communicate(timeout=60)
+        assert (child.returncode, out.decode()) == (0, words.upper() + "\n"), err
+    with Store.open(tmp_path / "workbench.db", readonly=True) as store:
+        resumed, straight = store.register.sessions()
+        assert (resumed.digest, resumed.calls) == (straight.digest, straight.calls)
+        assert not verify(store, refold=True).findings
 
 
 def test_only_a_question_that_was_asked_alone_is_resumed_alone(run: Run) -> None:
