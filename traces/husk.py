@@ -23,7 +23,7 @@ from decomposition.events import (
     Refused,
     Replied,
 )
-from decomposition.hypertext import POINTER_NAME
+from decomposition.hypertext import POINTER_NAME, unescape
 from decomposition.message import Failure, Message, Pointer
 
 BLANK: Final = "(redacted)"
@@ -54,6 +54,24 @@ def husk(event: Event) -> Event:
             return replace(event, draft=blanked(event.draft))
         case _:
             return event
+
+
+def undigested(event: Joined) -> Joined:
+    """The event with its answer, but without the digest, from which a text could be guessed."""
+    return replace(event, digest=_NO_DIGEST)
+
+
+def pieces(written: str) -> list[str]:
+    """The literal texts between the pointers and brackets of a written text."""
+    found: list[str] = []
+    end = begin = 0
+    for token in _TOKEN.finditer(written):
+        if token.group().startswith("\\"):
+            continue
+        begin, end = end, token.end()
+        found.append(written[begin : token.start()])
+    found.append(written[end:])
+    return [unescape(piece).strip() for piece in found if piece.strip()]
 
 
 def blanked(written: str) -> str:

@@ -37,7 +37,7 @@ _COLUMNS: Final = "id, path, kind, payload, author, answerer, wall_us, monotonic
 _BEGINNINGS: Final = f"SELECT {_COLUMNS} FROM event WHERE id IN ({marks(_AT_ONCE * _USUAL)})"  # noqa: S608 - marks
 _GOING_ON: Final = f"SELECT {_COLUMNS} FROM event WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"  # noqa: S608
 _PAGE: Final = 64
-_LAST_OF_TURN: Final = frozenset({Unlocked, Replied, Abstained, Refused, Failed, Deferred})
+LAST_OF_TURN: Final = frozenset({Unlocked, Replied, Abstained, Refused, Failed, Deferred})
 
 
 class Recall:
@@ -120,7 +120,7 @@ class Recall:
                 return None
             event = decode(kind, payload, number + len(entries))
             entries.append((path, event))
-            if type(event) in _LAST_OF_TURN:
+            if type(event) in LAST_OF_TURN:
                 break
         if not entries:
             return None

@@ -3,35 +3,31 @@
 The payload's commitment stays, its salt goes, and so does the seed from which the salt could
 be drawn again; the salts of the session's other events are stored from then on. The same text
 is taken away wherever else it stands, and the database is written anew, so that no free page
-holds it.
+holds it. Whose answer was taken from there in any session, however far, loses its digest, from
+which the text could be guessed, and is marked.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, json
 from msgspec.structs import replace
 
-from decomposition.events import (
-    KINDS,
-    ROOT,
-    Abstained,
-    Event,
-    Failed,
-    Joined,
-    Replied,
-)
+from decomposition.events import KINDS, ROOT, Event, Joined
+from decomposition.hypertext import escape, unescape
 from traces.codec import decode, encode
 from traces.database import Database, Writer
+from traces.dependants import CLOSING, Reach, Rows, reach
 from traces.digest import commitment, new_seed, salt, seal
 from traces.errors import NotRedactable, StoreBusy
-from traces.husk import BLANK, husk, texts
+from traces.husk import BLANK, husk, pieces, texts, undigested
+from traces.recall import LAST_OF_TURN
 from traces.record import SessionRecord
 from traces.register import SESSION_COLUMNS, session_seal
-from traces.scrub import Scrub
-from traces.store import Store, now_us
+from traces.remnants import Remnants, remnants
+from traces.scrub import Scrub, without
+from traces.store import MARK, Store, now_us
 from traces.tables import EVENT_BITS
 
 SHORTEST: Final = 8
@@ -47,16 +43,16 @@ _TABLES: Final = (
     "joinable",
     "redacted",
     "stale",
+    "lease",
 )
 """Those that may hold a text, or a key that was made of one."""
 _PAGE: Final = 5_000
+_NAMED: Final = 8
 _NUMBER: Final = (1 << EVENT_BITS) - 1
-_CLOSING: Final = (Replied, Abstained, Failed, Joined)
+_LAST_OF_TURN: Final = frozenset(map(KINDS.index, LAST_OF_TURN))
 _JOINED: Final = KINDS.index(Joined)
 _SCAN: Final = "SELECT id, path, kind, payload, origin FROM event WHERE id > ? ORDER BY id LIMIT ?"
-_TURN: Final = "path, answerer, author, wall_us, monotonic_us, duration_us, origin"
-
-_ESCAPE: Final = re.compile(r"\\([\[\]$\\])")
+_TURN: Final = "path, answerer, author, wall_us, monotonic_us, duration_us, origin, kind"
 
 Place = tuple[int, int]
 """A session and the number of one of its events."""
@@ -77,6 +73,14 @@ class Redaction(Struct, frozen=True):
     """Other rows from which a text was taken: inputs, labels, answers, configurations."""
     stale: int
     """Events that may depend on what was taken away."""
+    digests: int = 0
+    """Answers taken from what depends on it, which lost only the digest of their origin."""
+    left: tuple[tuple[str, int], ...] = ()
+    """Events that still hold words of it: traces and numbers of the first of them."""
+    left_events: int = 0
+    """All events that still hold words of it."""
+    left_rows: int = 0
+    """Other rows that still do."""
     purged: bool = False
     """Whether the database was written anew; False while another process reads it."""
     copies: tuple[str, ...] = ()
@@ -85,10 +89,23 @@ class Redaction(Struct, frozen=True):
     def __str__(self) -> str:
         changed = f"{len(self.events)} events of {self.sessions} sessions, {self.rows} other rows"
         lines = [f"{changed}; {self.stale} events that depend on them are marked"]
+        lines += self._remnants()
         if not self.purged:
             lines.append("another process reads the store: free pages may still hold the texts")
         lines += [f"this copy still holds the texts: {copy}" for copy in self.copies]
         return "\n".join(lines)
+
+    def _remnants(self) -> list[str]:
+        if not (self.left_events or self.left_rows):
+            return []
+        named = ", ".join(f"{trace} event {number}" for trace, number in self.left[:_NAMED])
+        more = ", …" if self.left_events > _NAMED else ""
+        where = f": {named}{more}" if named else ""
+        counted = f"{self.left_events} events and {self.left_rows} other rows"
+        return [
+            f"not reached: {counted} still hold words of it{where}",
+            f"(texts under {SHORTEST} characters and single words go where they are named too)",
+        ]
 
 
 class _Target(Struct, frozen=True):
@@ -129,13 +146,16 @@ def redact(
     database = store.database
     work = _Work(store, reason, everywhere=everywhere, also=also)
     if rehearse:
-        return work.result(work.find(database, session, number))
+        targets = work.find(database, session, number)
+        work.look_for_remnants(database, targets)
+        return work.result(targets)
     if database.on_sqlite:
         database.execute("PRAGMA secure_delete = ON")
     with database.writing() as writer:
         targets = work.find(database, session, number)
         work.take_away(writer, targets)
-    store.forget(sorted({target.session for target in targets}))
+        work.look_for_remnants(writer, targets)
+    store.forget(sorted(work.concerned(targets)))
     return replace(work.result(targets), purged=purge(database), copies=tuple(_copies(database)))
 
 
@@ -179,7 +199,11 @@ class _Work:
         """Texts that are taken from other rows."""
         self._raw: tuple[bytes, ...] = ()
         self._traces: dict[int, str] = {}
-        self._turns = self._answers = self._rows = self._stale = 0
+        self._turns = self._answers = self._rows = 0
+        self._own: set[str] = set()
+        """Every text of the events that is taken away, in all its forms."""
+        self._reach = Reach({}, [])
+        self._remnants = Remnants((), 0, 0)
 
     def result(self, targets: Sequence[_Target]) -> Redaction:
         """What was found, or changed."""
@@ -189,7 +213,11 @@ class _Work:
             self._turns,
             self._answers,
             self._rows,
-            self._stale,
+            sum(map(len, self._reach.stale.values())),
+            len(self._reach.joins),
+            tuple((self._trace(session), number) for session, number in self._remnants.events),
+            self._remnants.total,
+            self._remnants.rows,
         )
 
     def _trace(self, session: int) -> str:
@@ -206,12 +234,8 @@ class _Work:
             NotRedactable: There is no such event, or its payload is gone already.
         """
         named = self._named(database, session, number)
-        own = {
-            form
-            for text in texts(named.event)
-            for form in (text, _unescaped(text))
-            if len(form) >= SHORTEST
-        }
+        self._own = {form for text in texts(named.event) for form in _forms(text)}
+        own = {form for form in self._own if len(form) >= SHORTEST}
         self._wanted |= own if self._everywhere else set()
         self._needles |= own
         self._raw = tuple(_within_json(needle) for needle in self._wanted)
@@ -222,7 +246,7 @@ class _Work:
             closed = {
                 f"{self._trace(each.session)}/{each.path}"
                 for each in fresh
-                if isinstance(each.event, _CLOSING)
+                if isinstance(each.event, CLOSING)
             }
             alike = {(type(each.event), texts(each.event)) for each in fresh}
             fresh = [
@@ -231,7 +255,19 @@ class _Work:
                 if (each.session, each.number) not in found
             ]
             found |= {(each.session, each.number): each for each in fresh}
+        self._follow(database, found)
         return list(found.values())
+
+    def _follow(self, database: Database, found: dict[Place, _Target]) -> None:
+        """Find what depends on the events, and what still holds words of them."""
+        begins: dict[int, list[int]] = {}
+        for session, number in found:
+            begins.setdefault(session, []).append(number)
+        self._reach = reach(database, begins)
+        joins = [join for join in self._reach.joins if (join.session, join.number) not in found]
+        self._reach.joins = joins
+        for target in found.values():
+            self._own.update(form for text in texts(target.event) for form in _forms(text))
 
     def _named(self, database: Database, session: int, number: int) -> _Target:
         trace = self._trace(session)
@@ -250,7 +286,10 @@ class _Work:
         base = target.session << EVENT_BITS
         sql = f"SELECT {_TURN} FROM event WHERE id = ?"  # noqa: S608 - names from this file
         stamp = database.rows(sql, (base + number,))
-        while number and database.rows(sql, (base + number - 1,)) == stamp:
+        while number:
+            before = database.rows(sql, (base + number - 1,))
+            if not before or before[0][:-1] != stamp[0][:-1] or before[0][-1] in _LAST_OF_TURN:
+                break
             number -= 1
         return f"{self._trace(target.session)}#{number}"
 
@@ -286,6 +325,17 @@ class _Work:
     def _holds(self, event: Event) -> bool:
         return any(needle in text for text in texts(event) for needle in self._wanted)
 
+    def look_for_remnants(self, rows: Rows, targets: Sequence[_Target]) -> None:
+        """See which events and rows still hold words of what is taken away."""
+        but = {(target.session, target.number) for target in targets}
+        own = self._own | self._wanted
+        self._remnants = remnants(rows, own, self.concerned(targets), but)
+
+    def concerned(self, targets: Sequence[_Target]) -> set[int]:
+        """Sessions that the content was in, and those in which something rests on it."""
+        joined = {join.session for join in self._reach.joins}
+        return {target.session for target in targets} | joined | self._reach.stale.keys()
+
     # -- taking away ---------------------------------------------------------------------------
 
     def take_away(self, writer: Writer, targets: Sequence[_Target]) -> None:
@@ -296,10 +346,19 @@ class _Work:
         for session, some in by_session.items():
             self._salt(writer, session)
             for target in some:
-                self._empty(writer, target)
-            self._mark(writer, session, some)
+                self._empty(writer, target, husk(target.event))
             self._clear(writer, session, some)
-        self._turns, self._answers = self._store.reuse.forget(writer, by_session)
+        others = {join.session for join in self._reach.joins} - by_session.keys()
+        for session in others:
+            self._salt(writer, session)
+            self._clear(writer, session, ())
+        for join in self._reach.joins:
+            target = _Target(join.session, join.number, join.path, join.event)
+            self._empty(writer, target, undigested(join.event))
+        self._mark(writer, by_session)
+        concerned = self.concerned(targets)
+        self._turns, self._answers = self._store.reuse.forget(writer, concerned)
+        self._not_reusable(writer, concerned)
         named = self._store.register.session(targets[0].session)
         self._rows = Scrub(writer, self._needles).run(None if self._everywhere else named)
 
@@ -318,34 +377,34 @@ class _Work:
         # Later events draw their salts from a new one; another process notices by it.
         writer.run("UPDATE session SET salt_seed = ? WHERE id = ?", (new_seed(), session))
 
-    def _empty(self, writer: Writer, target: _Target) -> None:
+    def _empty(self, writer: Writer, target: _Target, left: Event) -> None:
+        """Put a commitment in place of a payload; `left` is what may still be read."""
         key = (target.session << EVENT_BITS) + target.number
         ((salted, payload),) = writer.rows("SELECT salt, payload FROM event WHERE id = ?", (key,))
         sql = "UPDATE event SET payload = NULL, salt = NULL, commitment = ? WHERE id = ?"
         writer.run(sql, (commitment(salted, payload), key))
-        row = (target.session, target.number, now_us(), self._reason, encode(husk(target.event)))
+        row = (target.session, target.number, now_us(), self._reason, encode(left))
         sql = (
             "INSERT INTO redacted (session, number, wall_us, reason, husk, seal) "
             "VALUES (?, ?, ?, ?, ?, ?)"
         )
         writer.run(sql, (*row, seal(*row)))
 
-    def _mark(self, writer: Writer, session: int, targets: Sequence[_Target]) -> None:
-        """Mark what may have seen the content: later events above, at and below its place."""
-        base = session << EVENT_BITS
-        first = min(target.number for target in targets)
-        sql = "SELECT id, path FROM event WHERE id > ? AND id < ? AND payload IS NOT NULL"
-        rows = writer.rows(sql, (base + first, base + _NUMBER + 1))
-        reason = f"depends on redacted event {first}"
-        for key, path in rows:
-            number = key & _NUMBER
-            if any(number > each.number and _related(path, each.path) for each in targets):
-                sql = (
-                    "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT DO NOTHING"
-                )
-                row = (session, number, reason)
-                self._stale += writer.run(sql, (*row, seal(*row)))
+    def _mark(self, writer: Writer, by_session: dict[int, list[_Target]]) -> None:
+        """Mark what may have seen the content, in whatever session."""
+        first = next(iter(by_session.values()))[0]
+        abroad = f"depends on redacted event {first.number} of {self._trace(first.session)}"
+        rows: list[tuple[object, ...]] = []
+        for session, numbers in self._reach.stale.items():
+            own = [target.number for target in by_session.get(session, ())]
+            reason = f"depends on redacted event {min(own)}" if own else abroad
+            rows += [(session, number, reason) for number in sorted(numbers)]
+        writer.many(MARK, [(*row, seal(*row)) for row in rows])  # type: ignore[arg-type]
+
+    def _not_reusable(self, writer: Writer, sessions: Iterable[int]) -> None:
+        """See that nothing is derived again from sessions whose turns are used no more."""
+        sql = "UPDATE session SET reusable = NULL WHERE id = ?"
+        writer.many(sql, [(session,) for session in sorted(sessions)])
 
     def _clear(self, writer: Writer, session: int, targets: Sequence[_Target]) -> None:
         """Take the digest from a session's row, and the answer if its event lost it."""
@@ -355,20 +414,19 @@ class _Work:
         )
         row = SessionRecord(*columns)
         roots = [each for each in targets if each.path.partition(":")[0] == ROOT]
-        lost = any(isinstance(each.event, _CLOSING) for each in roots)
-        row = replace(row, digest="", answer=BLANK if lost and row.answer else row.answer)
-        sql = "UPDATE session SET digest = '', answer = ?, seal = ?, reusable = NULL WHERE id = ?"
+        lost = any(isinstance(each.event, CLOSING) for each in roots)
+        shown = [piece for each in targets for text in texts(each.event) for piece in pieces(text)]
+        answer = BLANK if lost and row.answer else without(row.answer, shown)
+        row = replace(row, digest="", answer=answer)
+        sql = "UPDATE session SET digest = '', answer = ?, seal = ? WHERE id = ?"
         writer.run(sql, (row.answer, session_seal(row), session))
 
 
-def _related(path: str, other: str) -> bool:
-    """Whether a workspace is another one, an asker above it, or asked below it."""
-    above, below = sorted((path, other), key=len)
-    return above == below or (below.startswith(above) and below[len(above)] in ".:")
-
-
-def _unescaped(written: str) -> str:
-    return _ESCAPE.sub(r"\1", written)
+def _forms(text: str) -> set[str]:
+    """A text as it was written, as it was meant, and as who quotes it may write it."""
+    plain = unescape(text)
+    quoted = escape(plain)
+    return {each for each in (text, plain, quoted, escape(text), escape(quoted)) if each.strip()}
 
 
 def _within_json(text: str) -> bytes:

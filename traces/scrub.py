@@ -3,6 +3,7 @@
 Inputs, labels, answers, configurations and reasons keep everything else and get new seals.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ _LABELS: Final = "SELECT run, idx, text FROM expected"
 _RUNS: Final = "SELECT id, name, created_us, kind, config, status, total, finished_us FROM run"
 _HUSKS: Final = "SELECT session, number, wall_us, reason, husk FROM redacted"
 _STALE: Final = "SELECT session, number, reason FROM stale"
+_LEASES: Final = "SELECT resource FROM lease"
 
 
 class Scrub:
@@ -43,6 +45,7 @@ class Scrub:
             self._labels(only)
             self._runs()
             self._marks()
+            self._leases()
         return self._changed
 
     def _sessions(self, only: SessionRecord | None) -> None:
@@ -78,12 +81,15 @@ class Scrub:
                 self._change(sql, (row[2], seal(*row), run, idx))
 
     def _runs(self) -> None:
-        sql = "UPDATE run SET config = ?, seal = ? WHERE id = ?"
+        sql = "UPDATE run SET name = ?, config = ?, seal = ? WHERE id = ?"
         for columns in self._writer.rows(_RUNS):
             run = RunRecord(*columns)
-            new = replace(run, config=self.json(run.config))
+            name = self.text(run.name)
+            # Names are unique, and numbers are.
+            name = name if name == run.name else f"{name} {run.number}"
+            new = replace(run, name=name, config=self.json(run.config))
             if new != run:
-                self._change(sql, (new.config, run_seal(new), run.number))
+                self._change(sql, (new.name, new.config, run_seal(new), run.number))
 
     def _marks(self) -> None:
         sql = "UPDATE redacted SET reason = ?, seal = ? WHERE session = ? AND number = ?"
@@ -96,6 +102,12 @@ class Scrub:
             mark = (session, number, self.text(reason))
             if mark[2] != reason:
                 self._change(sql, (mark[2], seal(*mark), session, number))
+
+    def _leases(self) -> None:
+        """Whoever holds one under a name that is taken away holds it no more."""
+        for (resource,) in self._writer.rows(_LEASES):
+            if self.text(resource) != resource:
+                self._change("DELETE FROM lease WHERE resource = ?", (resource,))
 
     def _change(self, sql: str, values: tuple[object, ...]) -> None:
         self._changed += self._writer.run(sql, values)
@@ -133,3 +145,9 @@ def _items(value: Any) -> Iterable[Any]:  # noqa: ANN401 - as `_value`
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:  # noqa: ANN401 - as `_value`
     return value.items()
+
+
+def without(text: str, gone: Iterable[str]) -> str:
+    """A text in which whole words that are gone are blank."""
+    words = sorted({re.escape(word) for word in gone if word}, key=len, reverse=True)
+    return re.sub(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", BLANK, text) if words else text

@@ -39,9 +39,10 @@ _ADVANCE: Final = (
 _AT_ONCE: Final = 64
 _ENDS: Final = f"SELECT id, head, count, salt_seed FROM session WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608
 _CHAINS_KEPT: Final = 8_192
-_MARK: Final = (
+MARK: Final = (
     "INSERT INTO stale (session, number, reason, seal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
+"""Marks an event as stale."""
 _FIRST_PAUSE_S: Final = 0.005
 _LONGEST_PAUSE_S: Final = 0.1
 
@@ -256,7 +257,7 @@ class Store:
         """
         rows = [(session, number, why) for number, why in sorted(reasons.items())]
         with self.database.writing() as writer:
-            writer.many(_MARK, [(*row, seal(*row)) for row in rows])
+            writer.many(MARK, [(*row, seal(*row)) for row in rows])
 
     # -- using again -------------------------------------------------------------------------
 

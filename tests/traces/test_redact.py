@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from decomposition.actions import Ask, Given, Note, Unlock
 from decomposition.events import Asked, Joined, Noted, Opened, Replied
+from decomposition.hypertext import escape
 from decomposition.message import Message, Pointer
 from decomposition.ports import Reusable
 from decomposition.tree import fold
@@ -21,6 +22,7 @@ from tests.traces.engine import deliberated
 from tests.traces.kit import append, deliberation, recorded
 from traces.errors import Conflict, NotRedactable, UnknownId
 from traces.husk import BLANK, blanked, husk, texts
+from traces.leases import acquire
 from traces.record import Ending, NewLine
 from traces.redact import redact
 from traces.replay import tree_at
@@ -240,6 +242,137 @@ def test_while_somebody_reads_the_file_cannot_be_written_anew(place: Path) -> No
             assert not report.purged
             assert "free pages" in str(report)
         assert verify(store).ok
+
+
+def bare(view: View) -> Given | str:
+    """Repeats its question as it sees it."""
+    return f"the case of {view.question}"
+
+
+@pytest.mark.parametrize(
+    "text", ["Jane Doe [patient 4711]", r"Jane \Doe\ \[4711\]", "Jane Doe $a1"]
+)
+def test_a_text_is_found_in_its_escaped_form(place: Path, text: str) -> None:
+    """Whoever quotes brackets, pointers and backslashes writes them another way."""
+    with Store.open(place) as store:
+        _, row = deliberated(store, text, bare)
+        _, other = deliberated(store, "Go", lambda _: f"it is {escape(text)}")
+        report = redact(store, row.trace, 0, reason="asked for")
+        assert [number for _, number in report.events] == [0, 1, 1]
+        assert other.trace in dict(report.events)
+        assert verify(store).ok
+    assert b"Jane" not in place.read_bytes()
+    assert b"4711" not in place.read_bytes()
+
+
+CODE = "the code is 7351"
+
+
+def deriving(view: View) -> Given | str:
+    """Derives answers from a secret far below, without repeating it."""
+    if view.question == "deep":
+        return CODE
+    if view.question == "mid":
+        return "it is known" if view.asked else (Ask(("deep",)), Unlock(("$a1",)))
+    return f"{view.shown['$a1']}!" if view.asked else (Ask(("mid",)), Unlock(("$a1",)))
+
+
+def test_who_joined_above_the_event_loses_its_digests(site: str) -> None:
+    """Or the text could be guessed: the digest of an answer covers all that is below it."""
+    with Store.open(site) as store:
+        _, first = deliberated(store, "one", deriving, joins="shared")
+        _, second = deliberated(store, "two", deriving, joins="shared")
+        _, third = deliberated(store, "two", deriving, joins="shared")
+        number = next(n.number for n in store.records(first.number) if n.event == Replied(CODE))
+        report = redact(store, first.trace, number, reason="asked for")
+        assert len(report.events) == 1
+        assert (report.digests, report.stale) == (2, 5)
+        joins = [
+            (session.number, each.number, each.event)
+            for session in (second, third)
+            for each in store.records(session.number)
+            if isinstance(each.event, Joined)
+        ]
+        assert [event.message for *_, event in joins] == [
+            Message.of("it is known"),
+            Message.of("it is known!"),
+        ]
+        assert {event.digest for *_, event in joins} == {"00" * 32}
+        assert all(number in store.stale(session) for session, number, _ in joins)
+        for session in (first, second, third):
+            assert store.register.session(session.number).digest == ""
+        assert verify(store, refold=True).ok
+        _, later = deliberated(store, "three", deriving, joins="shared")
+        assert not any(isinstance(each.event, Joined) for each in store.records(later.number))
+
+
+def test_a_digest_cannot_be_guessed_from_any_column(place: Path) -> None:
+    """No digest that covers the text is left in the file, in bytes or in hexadecimal."""
+    with Store.open(place) as store:
+        _, first = deliberated(store, "one", deriving, joins="shared")
+        tree = fold(store.entries(first.number))
+        digests = [tree.nodes[path].digest for path in ("0.1.1", "0.1", "0")]
+        deliberated(store, "two", deriving, joins="shared")
+        number = next(n.number for n in store.records(first.number) if n.event == Replied(CODE))
+        redact(store, first.trace, number, reason="asked for")
+    file = place.read_bytes()
+    assert not any(form in file for each in digests for form in (each, each.hex().encode()))
+
+
+def test_what_is_not_reached_is_said(place: Path) -> None:
+    """Short texts elsewhere and single words in what depends on it: named, and taken if asked."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "the PIN":
+            return "zq7"
+        if not view.asked:
+            return (Ask(("the PIN",)), Unlock(("$a1",)))
+        return f"so it is {view.shown['$a1']}"
+
+    with Store.open(place) as store:
+        _, first = deliberated(store, "one", script)
+        _, second = deliberated(store, "two", script)
+        number = next(n.number for n in store.records(first.number) if n.event == Replied("zq7"))
+        left_over = [(first.trace, 4), (second.trace, 3), (second.trace, 4)]
+        for rehearse in (True, False):
+            report = redact(store, first.trace, number, reason="x", rehearse=rehearse)
+            assert list(report.left) == left_over
+            assert report.left_events == 3
+        assert report.left_rows == 1
+        assert f"{second.trace} event 3" in str(report)
+        assert store.register.session(first.number).answer == f"so it is {BLANK}"
+        report = redact(store, first.trace, 4, reason="x", also=["zq7"])
+        assert (report.left, report.left_rows) == ((), 0)
+        assert "not reached" not in str(report)
+        assert verify(store).ok
+    assert b"zq7" not in place.read_bytes()
+
+
+def test_words_of_a_question_in_its_subquestions_are_named(store: Store) -> None:
+    """A root that is taken away leaves what its subquestions repeat of it."""
+
+    def script(view: View) -> Given | str:
+        return (
+            "1987" if view.question.startswith("born") else (Ask(("born? Jane",)), Unlock(("$a1",)))
+        )
+
+    _, row = deliberated(store, "When was Jane Roe born?", lambda v: "so" if v.asked else script(v))
+    _, other = deliberated(store, "Jane?", lambda _: "who")
+    report = redact(store, row.trace, 0, reason="asked for")
+    assert report.left == ((row.trace, 1),)
+    assert other.trace not in dict(report.left)
+
+
+def test_a_run_loses_its_name_too(store: Store) -> None:
+    """And with it the lease under that name."""
+    run = store.register.create_run(f"run {TOLD}", "amplify", "{}", [NewLine("x", "{}")], now_us=5)
+    acquire(store.database, f"run:{run.name}")
+    session = recorded(store, 2)
+    append(store, session, [("0", Noted(TOLD))])
+    redact(store, session.trace, 2, reason="asked for")
+    assert [each.name for each in store.register.runs()] == [f"run {BLANK} {run.number}"]
+    assert store.database.rows("SELECT resource FROM lease") == []
+    assert verify(store).ok
 
 
 @pytest.mark.parametrize("number", [-1, 20, 1 << 40])
