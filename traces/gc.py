@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from decomposition.events import KINDS, Audited, Joined
 from traces.codec import decode
-from traces.database import Writer, in_groups, marks
+from traces.database import Row, Writer, in_groups, marks
 from traces.digest import seal
-from traces.errors import StillNeeded
+from traces.errors import Held, StillNeeded
+from traces.leases import held
 from traces.record import FINISHED
 from traces.redact import purge
 from traces.store import Store
@@ -60,12 +61,14 @@ def remove(
     Args:
         traces: Ids of sessions.
         run: Name of a run; empty for none.
-        before_us: Also every session that was begun before this moment and is finished.
+        before_us: Also every session that was begun before this moment and is finished, unless
+            somebody works it or its run.
         force: Also what other sessions took answers or turns from; their events are marked.
         rehearse: Change nothing; say what would be removed.
 
     Raises:
         UnknownId: There is no such session or run.
+        Held: Somebody works one of them, or its run; also if this is forced.
         StillNeeded: Other sessions took something from them, and this is not forced.
         StoreStopped: The store does not take it; nothing has changed.
     """
@@ -91,15 +94,35 @@ def remove(
 def _chosen(
     writer: Writer, sessions: Sequence[int], runs: Sequence[int], before_us: int | None
 ) -> dict[int, str]:
-    """The sessions to remove, with their traces."""
-    found: dict[int, str] = {}
+    """The sessions to remove, with their traces.
+
+    Raises:
+        Held: Somebody works one that was named, or a run that was.
+    """
+    under_way = held(writer)
+    named: list[Row] = []
     for some in in_groups(sessions, _AT_ONCE):
-        found |= dict(writer.rows(_BY_NUMBER, some))
+        named += writer.rows(_BY_NUMBER, some)
     for some in in_groups(runs, _AT_ONCE):
-        found |= dict(writer.rows(_BY_RUN, some))
+        named += writer.rows(_BY_RUN, some)
+        for (run,) in writer.rows(_NAMES, some):
+            _refuse(under_way, f"run:{run}")
+    for _, trace, run in named:
+        _refuse(under_way, f"session:{trace}", f"run:{run}")
+    found = {number: trace for number, trace, _ in named}
     if before_us is not None:
-        found |= dict(writer.rows(_BY_AGE, (before_us, *FINISHED)))
+        found |= {
+            number: trace
+            for number, trace, run in writer.rows(_BY_AGE, (before_us, *FINISHED))
+            if not under_way.keys() & {f"session:{trace}", f"run:{run}"}
+        }
     return found
+
+
+def _refuse(under_way: dict[str, Held], *resources: str) -> None:
+    for resource in resources:
+        if resource in under_way:
+            raise under_way[resource]
 
 
 def _orphans(writer: Writer, gone: dict[int, str]) -> list[tuple[int, int]]:
@@ -133,7 +156,7 @@ def _trace(origin: str) -> str:
 
 def _needed(writer: Writer, sessions: Sequence[int]) -> StillNeeded:
     some = sorted(set(sessions))[:_AT_ONCE]
-    traces = [trace for _, trace in writer.rows(_BY_NUMBER, next(in_groups(some, _AT_ONCE)))]
+    traces = [trace for _, trace, _ in writer.rows(_BY_NUMBER, next(in_groups(some, _AT_ONCE)))]
     named = ", ".join(traces[:_NAMED])
     message = f"{len(set(sessions))} other sessions took answers or turns from them: {named}"
     return StillNeeded(message, traces)
@@ -167,9 +190,11 @@ def _delete(writer: Writer, gone: Sequence[int], runs: Sequence[int]) -> None:
     writer.many("DELETE FROM run WHERE id = ?", each_run)
 
 
-_BY_NUMBER: Final = f"SELECT id, trace FROM session WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608 - marks only
-_BY_RUN: Final = f"SELECT id, trace FROM session WHERE run IN ({marks(_AT_ONCE)})"  # noqa: S608 - marks only
+_SESSIONS: Final = "SELECT s.id, s.trace, r.name FROM session s LEFT JOIN run r ON r.id = s.run"
+_BY_NUMBER: Final = f"{_SESSIONS} WHERE s.id IN ({marks(_AT_ONCE)})"
+_BY_RUN: Final = f"{_SESSIONS} WHERE s.run IN ({marks(_AT_ONCE)})"
+_NAMES: Final = f"SELECT name FROM run WHERE id IN ({marks(_AT_ONCE)})"  # noqa: S608 - marks only
 _BY_AGE: Final = (
-    "SELECT id, trace FROM session WHERE opened_us > 0 AND opened_us < ? "  # noqa: S608 - marks
-    f"AND status IN ({marks(len(FINISHED))})"
+    f"{_SESSIONS} WHERE s.opened_us > 0 AND s.opened_us < ? "
+    f"AND s.status IN ({marks(len(FINISHED))})"
 )

@@ -6,16 +6,16 @@ processes from doing the same work, and says who is at it.
 
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
-from traces.database import Database, Row, Writer
+from traces.database import Database, Writer
 from traces.errors import Held, StoreStopped
 from traces.store import Store, now_us
 
@@ -133,6 +133,13 @@ def holder_of(database: Database, resource: str) -> str:
     return "" if not known or _free(known[0], "", now_us()) else str(known[0][0])
 
 
+def held(writer: Writer) -> dict[str, Held]:
+    """Every lease that somebody holds now, by its resource, as the error that says so."""
+    rows = writer.rows("SELECT resource, holder, fence, expires_us FROM lease WHERE holder <> ''")
+    now = now_us()
+    return {name: _held(name, known) for name, *known in rows if not _free(known, "", now)}
+
+
 def _own(writer: Writer, lease: Lease) -> None:
     """See that a lease is still the latest.
 
@@ -154,12 +161,12 @@ def _put(writer: Writer, lease: Lease) -> Lease:
     return lease
 
 
-def _free(known: Row, name: str, now: int) -> bool:
+def _free(known: Sequence[Any], name: str, now: int) -> bool:
     holder, _, expires_us = known
     return not holder or holder == name or expires_us <= now or is_dead(holder)
 
 
-def _held(resource: str, known: Row) -> Held:
+def _held(resource: str, known: Sequence[Any]) -> Held:
     holder, _, expires_us = known
     until = datetime.fromtimestamp(expires_us / 1e6, UTC).isoformat(" ", "seconds")
     return Held(resource, holder, expires_us, until)

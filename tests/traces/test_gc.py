@@ -7,8 +7,9 @@ import pytest
 from decomposition.ports import Reusable
 from tests.traces.engine import deliberated
 from tests.traces.kit import append, deliberation, recorded
-from traces.errors import StillNeeded, UnknownId
+from traces.errors import Held, StillNeeded, UnknownId
 from traces.gc import remove
+from traces.leases import hold
 from traces.record import Ending, NewLine
 from traces.redact import redact
 from traces.store import Store
@@ -105,3 +106,28 @@ def test_what_is_not_there_cannot_be_removed(store: Store) -> None:
     with pytest.raises(UnknownId):
         remove(store, run="none")
     assert remove(store).sessions == 0
+
+
+def test_what_somebody_works_stays(site: str) -> None:
+    """A run or a session whose lease is held is not removed, not even by force."""
+    with Store.open(site) as store, Store.open(site) as other:
+        lines = [NewLine(str(each), "{}") for each in range(3)]
+        run = store.register.create_run("first", "amplify", "{}", lines, now_us=5)
+        first, *_ = store.register.sessions(run.number)
+        store.register.begin(first.number, 6)
+        store.register.finish(first.number, Ending("answered"))
+        append(store, first, deliberation(5))
+        alone = recorded(store, 5)
+        with hold(store, "run:first"), hold(store, f"session:{alone.trace}"):
+            for force in (False, True):
+                with pytest.raises(Held, match="run:first"):
+                    remove(other, run="first", force=force)
+                with pytest.raises(Held, match="run:first"):
+                    remove(other, traces=[first.trace], force=force)
+                with pytest.raises(Held, match=alone.trace):
+                    remove(other, traces=[alone.trace], force=force)
+            assert remove(other, before_us=1_000).sessions == 0
+            assert verify(store).ok
+        assert remove(other, traces=[alone.trace]).sessions == 1
+        assert remove(other, before_us=1_000).sessions == 1
+        assert remove(other, run="first").sessions == 2
