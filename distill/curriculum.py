@@ -50,9 +50,10 @@ class Curriculum(Struct):
         if arm == "supervised_uniform":
             return [1.0] * count
         below = self.frontier - self.lowest
-        unsolved = [recipe.floor + 1 - agreed for agreed in self.agreement[:below]]
-        rest = [(1 - recipe.frontier_share) * each / sum(unsolved) for each in unsolved]
-        return [*rest, recipe.frontier_share, *([0.0] * (count - below - 1))]
+        unsolved = [recipe.floor + 1 - agreed for agreed in self.agreement[: below + 1]]
+        share = max(recipe.frontier_share, unsolved[-1] / sum(unsolved))
+        rest = [(1 - share) * each / sum(unsolved[:-1]) for each in unsolved[:-1]]
+        return [*rest, share, *([0.0] * (count - below - 1))]
 
     def observe(self, levels: Tensor, agreed: Tensor) -> None:
         """Takes in a batch: levels (B,) int64 and whether both agreed (B,) bool."""
@@ -90,6 +91,6 @@ class Curriculum(Struct):
         return self.promotions[-1].step if self.promotions else 0
 
 
-def curriculum(lowest: int, highest: int) -> Curriculum:
-    """One that begins at the lowest level."""
-    return Curriculum(lowest, highest, lowest, [0.0] * (highest - lowest + 1))
+def curriculum(lowest: int, highest: int, begin_above: int = 0) -> Curriculum:
+    """One that begins so far above the lowest level."""
+    return Curriculum(lowest, highest, lowest + begin_above, [0.0] * (highest - lowest + 1))

@@ -30,8 +30,8 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
     blocks: int = 3
     fact_blocks: int = 0
     widening: int = 2
-    added: bool = False
-    """Whether a question's tokens are added up in its answer slots."""
+    joined: bool = False
+    """Whether a question's tokens are joined into the vector that its answer slots begin with."""
     spare_places: int = 0
     offsets: bool = True
     """Whether places are moved by a random offset in training."""
@@ -47,9 +47,12 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
     ema: float = 0.975
     """Share of the moving average that a step keeps."""
     frontier_share: float = 0.4
-    """Share of a batch on the frontier; the rest is below, where agreement is least."""
+    """Share of a batch on the frontier, at least; the rest is below, where agreement is least."""
     floor: float = 0.1
-    """Weight of a level below the frontier on which all agrees; 1 where nothing does."""
+    """Weight of a level on which all agrees, beside one more where nothing does."""
+    begin_above: int = 0
+    """How far above the lowest level the frontier begins; what H labels without X needs no
+    student: 1 spares a student the habit of looking up, which it would have to unlearn."""
     promote_at: float = 0.85
     """Agreement of the averaged student with the amplified system that moves the frontier."""
     probe_questions: int = 256
@@ -98,11 +101,12 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             "permutation",
             size=8,
             reach=16,
-            batch=1024,
+            batch=512,
             per_context=16,
             blocks=4,
             fact_blocks=3,
-            added=True,
+            joined=True,
+            begin_above=1,
             audit_share=0.25,
             most_steps=6000,
         ),

@@ -38,10 +38,10 @@ class Architecture(Struct, frozen=True):
     fact_blocks: int = 0
     widening: int = 2
     """The inner width of a block over D."""
-    added: bool = False
-    """Whether the tokens of a question are added up in every answer slot, each by an embedding
-    of its own role, place and symbol, instead of being read as memory: cheaper by the number of
-    tokens, and right where they are few. The slots then read facts alone, not each other."""
+    joined: int = 0
+    """T: where questions have so few tokens, they are joined into one vector that every answer
+    slot begins with, instead of being read as memory. The slots then read facts alone, not each
+    other. 0 for memory."""
 
 
 class Reading(Struct, frozen=True):
@@ -179,9 +179,8 @@ class Student(nn.Module):
         self.symbol = nn.Embedding(sizes.symbols, width)
         self.role = nn.Embedding(sizes.roles, width)
         self.place = nn.Embedding(sizes.places, width)
-        tokens = sizes.roles * sizes.places * sizes.symbols if sizes.added else 1
-        self.token = nn.Embedding(tokens, width)
-        self.fact_symbol = nn.Embedding(max(1, sizes.fact_symbols) * sizes.symbols, width)
+        self.joined = nn.Linear(sizes.joined * width, width) if sizes.joined else None
+        self.fact = nn.Linear(sizes.fact_symbols * width, width) if sizes.facts else None
         self.fact_blocks = nn.ModuleList(
             Block(width, sizes.heads, sizes.widening) for _ in range(sizes.fact_blocks)
         )
@@ -208,9 +207,10 @@ class Student(nn.Module):
     def forward(self, reading: Reading) -> Tensor:
         """Log probabilities of the answer symbols, (B, A, V) float."""
         stream = self.role(reading.slot_roles) + self.place(reading.slot_places)  # (B or 1, A, D)
-        if self.architecture.added:
+        if self.joined is not None:
             memory = None
-            stream = stream + self._added(reading)  # (B, A, D)
+            tokens = self.symbol(reading.symbols).flatten(1)  # (B, T * D)
+            stream = stream + self.joined(tokens)[:, None]  # (B, A, D)
         else:
             memory = self._questions(reading)  # (B, T, D)
             stream = stream.expand(memory.shape[0], -1, -1)  # (B, A, D)
@@ -221,22 +221,15 @@ class Student(nn.Module):
             stream = block(stream, memory, told, standing)
         return self._symbols(self.norm(stream), facts, reading)
 
-    def _added(self, reading: Reading) -> Tensor:
-        """The question in one vector, (B, 1, D)."""
-        sizes = self.architecture
-        kind = reading.roles * sizes.places + reading.places  # (B or 1, T)
-        return self.token(kind * sizes.symbols + reading.symbols).sum(1, keepdim=True)
-
     def _questions(self, reading: Reading) -> Tensor:
         tokens = self.symbol(reading.symbols) + self.role(reading.roles)  # (B, T, D)
         return self.memory_norm(tokens + self.place(reading.places))
 
     def _facts(self, reading: Reading) -> Tensor | None:
         """The encoded facts, (C, N, D)."""
-        if not self.architecture.facts:
+        if self.fact is None:
             return None
-        kinds = torch.arange(self.architecture.fact_symbols) * self.architecture.symbols
-        facts = self.fact_symbol(reading.facts + kinds).sum(2)  # (C, N, D)
+        facts = self.fact(self.symbol(reading.facts).flatten(2))  # (C, N, D)
         for block in self.fact_blocks:
             facts = block(facts)
         return facts

@@ -111,7 +111,7 @@ class Trainer:
             fused=True,
         )
         self.counts = Counts()
-        self.curriculum: Curriculum = curriculum(*self.vocabulary.form.levels)
+        self.curriculum: Curriculum = curriculum(*self.vocabulary.form.levels, recipe.begin_above)
         self.step = 0
         self.buffer: list[Learned] = []
         self.amplifier = Amplifier(self.task, recipe.size, self.taught, self.counts, overseer)

@@ -53,7 +53,7 @@ class Vocabulary:
             blocks=sizes.blocks,
             fact_blocks=sizes.fact_blocks,
             widening=sizes.widening,
-            added=sizes.added,
+            joined=form.tokens if sizes.joined else 0,
         )
 
     def read(

@@ -220,6 +220,7 @@ class Arithmetic(TableTask[Calculation]):
             levels=(1, self.checked_size(size)),
             subquestions=2,
             symbols=tuple("0123456789"),
+            tokens=1 + 2 * size,
             roles=("carry", "left", "right", "answer"),
             places=size + 1,
             shifts=True,

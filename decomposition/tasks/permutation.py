@@ -241,6 +241,7 @@ class Permutation(TableTask[Walk]):
             levels=(0, _level(self.max_steps)),
             subquestions=3,
             symbols=tuple(str(number) for number in range(self.checked_size(size))),
+            tokens=1 + self.max_steps.bit_length(),
             roles=("element", "steps", "answer"),
             places=self.max_steps.bit_length(),
             fact_symbols=2,

@@ -51,6 +51,8 @@ class TableForm(Struct, frozen=True):
     """S: the most that one question is decomposed into."""
     symbols: tuple[str, ...]
     """Names of the symbols of questions, facts and answers, by their numbers."""
+    tokens: int
+    """T: tokens of a question of the highest level."""
     roles: tuple[str, ...]
     """Names of the roles that tokens and answer slots play."""
     places: int
