@@ -9,19 +9,24 @@ from typing import Final
 
 import msgspec
 
+from traces.record import RunRecord
 from traces.store import Store
 from workbench.batch import (
     Summary,
     accept,
-    check_output,
+    contexts_of,
+    options_of,
     results,
     summarise,
     work,
     write_results,
 )
 from workbench.cli_options import DEFAULT_STORE
-from workbench.exits import complain, stop
+from workbench.exits import Interrupted, complain, stop
+from workbench.files import check_output
 from workbench.inputs import read_lines
+from workbench.places import files_of, open_store
+from workbench.specs import files_of as files_of_spec
 from workbench.terminal import BatchProgress
 from workbench.wiring import Options, check
 
@@ -50,18 +55,19 @@ def amplify(
     """
     if (file is None) == (not resume):
         stop("give either a file of questions or --resume RUN")
-    if out is not None:
-        check_output(out, force=force or bool(resume))
+    check(options)
     lines = read_lines(file) if file is not None else []
-    with Store.open(store_at) as store:
+    if out is not None and file is not None:
+        read = {Path(line.context) for line in lines if line.context}
+        keep = [file, *files_of(store_at), *files_of_spec(options.by), *read]
+        check_output(out, force=force, keep=keep)
+    new_name = "" if resume else _run_name(name)
+    with open_store(store_at, make=not resume) as store:
         if resume:
-            check(options)
             say_unused(options, "--run" if name else "")
-            run = store.register.find_run(resume)
-            if run.status == "finished":
-                complain(f"{run.name} is already complete")
+            run = _found(store, store_at, resume, out, force=force)
         else:
-            run = accept(store, _run_name(name), lines, options)
+            run = accept(store, new_name, lines, options, out)
         summary = summarise(store, run)
         progress = BatchProgress(run.total, run.total - summary.unfinished)
         cap: int | None = None
@@ -75,6 +81,8 @@ def amplify(
                     concurrency=concurrency,
                     on_end=progress.ended,
                 )
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"go on with: {resuming(run.name, store_at)}") from error
         finally:
             progress.close()
         if out is not None:
@@ -84,6 +92,34 @@ def amplify(
                 sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
             sys.stdout.buffer.flush()
         return summarise(store, run), cap
+
+
+def _found(store: Store, store_at: str, wanted: str, out: Path | None, *, force: bool) -> RunRecord:
+    """The run that is resumed.
+
+    Raises:
+        Complaint: The results may not go where they shall go.
+    """
+    run = store.register.find_run(wanted)
+    kept = options_of(run)
+    if out is not None:
+        own = bool(kept.out) and out.resolve() == Path(kept.out).resolve()
+        keep = [*files_of(store_at), *files_of_spec(kept.by), *contexts_of(store, run)]
+        check_output(out, force=force or own, keep=keep)
+    if run.status == "finished":
+        complain(f"{run.name} is already complete")
+    return run
+
+
+def resuming(run: str, store_at: str) -> str:
+    """The command that goes on with a run."""
+    return f"workbench amplify --resume {run}{in_store(store_at)}"
+
+
+def in_store(store_at: str) -> str:
+    """The option that names a store, where it must be named; its password is not repeated."""
+    shown_at = PASSWORD.sub(r"\1:***@", store_at)
+    return "" if store_at == DEFAULT_STORE else f" --store {quote(shown_at)}"
 
 
 def say_unused(options: Options, *others: str) -> None:
@@ -100,8 +136,7 @@ def say_unused(options: Options, *others: str) -> None:
 
 def how_to_go_on(command: str, cap: int, store_at: str) -> str:
     """What to say where a cap on calls stopped something: the command that goes on."""
-    shown_at = PASSWORD.sub(r"\1:***@", store_at)
-    store = "" if store_at == DEFAULT_STORE else f" --store {quote(shown_at)}"
+    store = in_store(store_at)
     return (
         f"stopped at the cap of {cap} calls; what is there is kept\n"
         f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"
@@ -136,6 +171,8 @@ def _run_name(name: str) -> str:
     """
     if not name:
         return time.strftime("run-%Y%m%d-%H%M%S", time.gmtime()) + f"-{time.time_ns() % 1000:03d}"
+    if name == "last":
+        stop("`last` stands for the newest run and cannot be a run's own name")
     if not RUN_NAME.fullmatch(name) or ".." in name:
         stop(
             "a run's name has 1 to 64 letters, digits, dots, dashes and underscores, begins with "

@@ -8,9 +8,10 @@ from msgspec import Struct
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.user_file import of_value
 from decomposition.tasks import task_named
-from traces.store import Store, now_us
+from traces.store import now_us
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
+from workbench.places import open_store
 from workbench.wiring import Options, pose, setting_of
 
 
@@ -36,6 +37,8 @@ async def amplify(
     fuel: int | None = None,
     seed: int = 0,
     store: str = "workbench.db",
+    reuse: str = "none",
+    memo_choice: str = "first",
 ) -> Answer:
     """Deliberate one question and record it.
 
@@ -47,21 +50,32 @@ async def amplify(
         fuel: Steps that the tree may take; None for what the task needs.
         seed: Of random draws.
         store: Path of the store.
+        reuse: What is used again: none, memo, joins or joins-shared.
+        memo_choice: Which of several recorded turns a memo takes.
 
     Raises:
         Complaint: An argument is out of range.
         RunStopped: The store or an answerer cannot go on; what was committed stays.
     """
-    options = Options(by=by if isinstance(by, str) else "", policy=policy, fuel=fuel, seed=seed)
+    options = Options(
+        by=by if isinstance(by, str) else "",
+        policy=policy,
+        fuel=fuel,
+        seed=seed,
+        reuse=reuse,
+        memo_choice=memo_choice,
+    )
     posed = pose(question, options)
     task = task_named(posed.task) if posed.task else None
     own = None if isinstance(by, str) else of_value(by)
     setting, cast = setting_of(options, task, own)
     ends: list[Outcome] = []
-    with Store.open(store) as opened:
+    with open_store(store, make=True) as opened:
         row = opened.register.open_session(now_us=now_us(), seed=seed, config="{}")
         deliberation = Deliberation(opened, CallLimit(None), on_end=ends.append)
-        await deliberation.work(iter([Task(row, posed, setting, cast)]), at_once=1, concurrency=8)
+        task_row = Task(row, posed, setting, cast)
+        memo = reuse == "memo"
+        await deliberation.work(iter([task_row]), at_once=1, concurrency=8, memo=memo)
     ending = ends[0].ending
     return Answer(
         ending.answer, ending.status, row.trace, ending.digest, ending.workspaces, ending.calls

@@ -9,24 +9,35 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from decomposition.events import Opened
-from decomposition.hypertext import write
-from decomposition.tasks import task_named
+from decomposition.events import Failed, Opened
+from decomposition.hypertext import Failure, write
 from decomposition.tree import Tree, fold
 from traces.leases import hold
 from traces.record import FINISHED, Ending, Record, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import CallLimit
-from workbench.amplify_run import how_to_go_on, say_unused
+from workbench.amplify_run import how_to_go_on, in_store, say_unused
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted, doings
 from workbench.drawing import drawn
-from workbench.exits import Exit, complain, stop
+from workbench.exits import Exit, Interrupted, complain, stop
+from workbench.places import open_store
 from workbench.safe_output import shown
 from workbench.terminal import LiveTree, width
-from workbench.wiring import Options, check, pose, setting_of
+from workbench.wiring import (
+    Accepted,
+    Options,
+    accepted,
+    check,
+    named,
+    pose,
+    setting_as_accepted,
+    setting_of,
+)
 
 _ALL: Final = 1_000_000
+_REASONS: Final = 4
+"""Reasons that are named where there is no answer."""
 AT_ONCE: Final = 8
 """Calls of answerers that wait, under way at once."""
 
@@ -64,9 +75,10 @@ def ask(
     posed = pose(question, options, context)
     # With the task's name the trace can be resumed without recognising the question again.
     options = replace(options, task=posed.task)
-    setting, cast = setting_of(options, task_named(posed.task) if posed.task else None)
-    with Store.open(store_at) as store:
-        config = msgspec.json.encode(options).decode()
+    setting, cast = setting_of(options, named(posed.task) if posed.task else None)
+    kept = accepted(options, {posed.task: (setting, cast)})
+    with open_store(store_at, make=True) as store:
+        config = msgspec.json.encode(kept).decode()
         row = store.register.open_session(now_us=now_us(), seed=options.seed, config=config)
         work = _Work(store, store_at, options)
         return work.asked(question, Task(row, posed, setting, cast), ascii_only=ascii_only)
@@ -92,17 +104,17 @@ def resume(
     """
     check(options)
     say_unused(options, "--context" if context is not None else "")
-    with Store.open(store_at) as store:
+    with open_store(store_at) as store:
         row = store.register.find_session(trace)
         question = _question_of(store, row)
-        kept = msgspec.json.decode(row.config, type=Options)
+        kept = msgspec.json.decode(row.config, type=Accepted)
         if row.status in FINISHED:
             complain(f"{row.trace} is already complete")
             return Asked(question, row, _ending_of(row), tuple(store.records(row.number)))
+        setting, cast = setting_as_accepted(kept, kept.task)
         if options.max_calls is not None:
             kept = replace(kept, max_calls=options.max_calls)
         store.register.begin(row.number, now_us(), msgspec.json.encode(kept).decode())
-        setting, cast = setting_of(kept, task_named(kept.task) if kept.task else None)
         work = _Work(store, store_at, kept)
         with hold(store, f"session:{row.trace}"):
             return work.asked(question, Task(row, None, setting, cast), ascii_only=ascii_only)
@@ -154,9 +166,39 @@ class _Work:
         memo = self._options.reuse == "memo"
         try:
             ends += deliberation.run(iter([task]), at_once=1, concurrency=AT_ONCE, memo=memo)
+        except KeyboardInterrupt as error:
+            live.close()
+            raise Interrupted(*self._interrupted(task.row)) from error
         finally:
             live.close()
         return ends[0].ending
+
+    def _interrupted(self, row: SessionRecord) -> list[str]:
+        """Mark the session as stopped where its record ends; how to go on."""
+        records = list(self._store.records(row.number))
+        if not records:
+            return [f"nothing of {row.trace} was recorded yet; ask again"]
+        tree = fold((record.path, record.event) for record in records)
+        did = counted(records)
+        self._store.register.finish(
+            row.number,
+            Ending(
+                "stopped",
+                workspaces=tree.workspaces,
+                calls=did.calls,
+                lookups=did.lookups,
+                memo_hits=did.memo_hits,
+                joins=tree.joins,
+                tokens=did.tokens,
+                cost_usd=did.cost_usd,
+                seconds=row.seconds,
+            ),
+        )
+        store = in_store(self._store_at)
+        return [
+            f"go on with: workbench ask --resume {row.trace}{store}",
+            f"look at it: workbench trace show {row.trace}{store}",
+        ]
 
     def _stopped(self, row: SessionRecord, ending: Ending) -> str:
         cap = self._options.max_calls
@@ -165,15 +207,24 @@ class _Work:
         return how_to_go_on(f"ask --resume {row.trace}", cap, self._store_at)
 
 
-def print_tree(asked: Asked, *, ascii_only: bool) -> None:
+def print_tree(asked: Asked, store_at: str, *, ascii_only: bool) -> None:
     """The tree on standard error."""
-    for line in drawn(asked.tree, doings(asked.records), width(), ascii_only=ascii_only, most=60):
+    look = f"workbench trace show {asked.row.trace}{in_store(store_at)}"
+    lines = drawn(
+        asked.tree,
+        doings(asked.records),
+        width(),
+        ascii_only=ascii_only,
+        most=60,
+        all_of_it=f"{look} --lines 0",
+    )
+    for line in lines:
         typer.echo(line, err=True)
     ending = asked.ending
     typer.echo(
         f"{asked.row.trace}: {ending.workspaces} workspaces, {ending.calls} calls, "
         f"{ending.lookups} look-ups, {ending.joins} joins, {ending.seconds:.2f} s\n"
-        f"look again: workbench trace show {asked.row.trace}",
+        f"look again: {look}",
         err=True,
     )
 
@@ -220,4 +271,26 @@ def _need_answer(asked: Asked) -> None:
     if asked.stopped:
         stop(f"no answer yet: {asked.stopped}", Exit.STOPPED)
     if ending.status != "answered":
-        stop(f"no answer: {ending.answer} ({asked.row.trace})", Exit.STOPPED)
+        why = "\n".join([f"no answer: {ending.answer} ({asked.row.trace})", *_reasons(asked)])
+        stop(why, Exit.STOPPED)
+
+
+def _reasons(asked: Asked) -> list[str]:
+    """What broke or ran out below, for whoever asked."""
+    events = [(record.path, record.event) for record in asked.records]
+    broke = [
+        f"at {path}: {event.detail}"
+        for path, event in events
+        if isinstance(event, Failed) and event.detail
+    ]
+    slots = fold(events).slots.values()
+    starved = [
+        slot.address
+        for slot in slots
+        if any(isinstance(each, Failure) and each.kind == "fuel" for each in slot.results)
+    ]
+    if starved:
+        opened = events[0][1]
+        had = opened.fuel[0] if isinstance(opened, Opened) else 0
+        broke.append(f"the fuel of {had} steps was too little at {starved[0]}; give --fuel N more")
+    return broke[:_REASONS]

@@ -1,7 +1,6 @@
 """Batches: a file of questions worked as one run, resumable at any moment."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from decomposition.errors import BadTask
 from decomposition.session import Session
-from decomposition.tasks import task_named
 from traces.errors import NameTaken
 from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
@@ -19,9 +18,23 @@ from traces.store import Store, now_us
 from workbench.account import CallLimit
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted
-from workbench.exits import Exit, stop
+from workbench.exits import Complaint, Exit, stop
+from workbench.files import write_whole
 from workbench.inputs import Line
-from workbench.wiring import Options, check, pose, setting_of, task_of
+from workbench.wiring import (
+    Accepted,
+    Nobody,
+    Options,
+    Posed,
+    accepted,
+    check,
+    document,
+    named,
+    pose,
+    setting_as_accepted,
+    setting_of,
+    task_of,
+)
 
 SESSIONS_AT_ONCE: Final = 64
 """Sessions that share a turn of the loop, unless `--concurrency` says otherwise."""
@@ -64,25 +77,52 @@ class Summary(Struct):
     seconds: float = 0.0
 
 
-def accept(store: Store, name: str, lines: Sequence[Line], options: Options) -> RunRecord:
+def accept(
+    store: Store, name: str, lines: Sequence[Line], options: Options, out: Path | None = None
+) -> RunRecord:
     """The run of these lines, accepted once it is committed.
 
     Raises:
-        Complaint: The name is taken, or an option is out of range.
+        Complaint: The name is taken, an option is out of range, or a line cannot be worked.
     """
     check(options)
-    posed = {pose(line.question, options, _context(line)).task for line in lines}
-    for name_of_task in posed:
-        setting_of(options, task_named(name_of_task) if name_of_task else None)
-    new = [
-        NewLine(line.id, json.dumps(_input(line), ensure_ascii=False), line.expected, options.seed)
-        for line in lines
-    ]
-    config = msgspec.json.encode(options).decode()
+    settings: dict[str, Any] = {}
+    new: list[NewLine] = []
+    for line in lines:
+        posed = _posed(line, options)
+        if posed.task not in settings:
+            settings[posed.task] = _setting(line, options, posed.task)
+        new.append(NewLine(line.id, _input(line, posed.sha256), line.expected, options.seed))
+    config = msgspec.json.encode(accepted(options, settings, out)).decode()
     try:
         return store.register.create_run(name, "amplify", config, new, now_us=now_us())
     except NameTaken:
         stop(f"a run is called {name!r} already; resume it with --resume {name}", Exit.STORAGE)
+
+
+def _posed(line: Line, options: Options) -> Posed:
+    """A line as a question.
+
+    Raises:
+        Complaint: It cannot be one; the message names the line.
+    """
+    try:
+        return pose(line.question, options, _path(line.context))
+    except Complaint as error:
+        stop(f"{_at(line)}{error}", error.code)
+    except BadTask as error:
+        stop(f"{_at(line)}{error}", Exit.BAD_DATA)
+
+
+def _setting(line: Line, options: Options, task: str) -> Any:  # noqa: ANN401 - of the engine
+    try:
+        return setting_of(options, named(task) if task else None)
+    except Nobody as error:
+        stop(f"{_at(line)}{error}", Exit.BAD_DATA)
+
+
+def _at(line: Line) -> str:
+    return f"{line.where}: " if line.where else ""
 
 
 def work(
@@ -109,10 +149,11 @@ def work(
     at_once = concurrency or SESSIONS_AT_ONCE
     register = store.register
     with hold(store, f"run:{run.name}"):
+        settings = _unchanged(store, run, options)
         register.change_run(run.number, "running", config=msgspec.json.encode(options).decode())
         account = CallLimit(options.max_calls, _calls_made(store, run))
         deliberation = Deliberation(store, account, on_progress=on_progress, on_end=on_end)
-        tasks = _tasks(store, run, options)
+        tasks = _tasks(store, run, options, settings)
         deliberation.run(tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo")
         if register.progress(run.number).keys() <= set(FINISHED):
             register.change_run(run.number, "finished", now_us())
@@ -121,9 +162,26 @@ def work(
     return options.max_calls
 
 
-def options_of(run: RunRecord) -> Options:
+def options_of(run: RunRecord) -> Accepted:
     """What a run was accepted with, and the cap that it was given last."""
-    return msgspec.json.decode(run.config, type=Options)
+    return msgspec.json.decode(run.config, type=Accepted)
+
+
+def contexts_of(store: Store, run: RunRecord) -> dict[Path, str]:
+    """The documents of a run with their hashes."""
+    inputs = [json.loads(line.input) for line in store.register.lines(run.number)]
+    return {Path(each["context"]): each.get("sha256", "") for each in inputs if "context" in each}
+
+
+def _unchanged(store: Store, run: RunRecord, options: Accepted) -> dict[str, Any]:
+    """The settings of a run by task, once it is sure that they and its documents are the same.
+
+    Raises:
+        Complaint: An answerer or a document has changed.
+    """
+    for context, sha256 in contexts_of(store, run).items():
+        document(context, sha256)
+    return {task: setting_as_accepted(options, task) for task in options.answerers}
 
 
 def _calls_made(store: Store, run: RunRecord) -> int:
@@ -135,18 +193,19 @@ def _calls_made(store: Store, run: RunRecord) -> int:
     )
 
 
-def _tasks(store: Store, run: RunRecord, options: Options) -> Iterator[Task]:
+def _tasks(
+    store: Store, run: RunRecord, options: Accepted, settings: dict[str, Any]
+) -> Iterator[Task]:
     """The sessions that are not finished, in the order of their lines."""
-    settings: dict[str, Any] = {}
     lines = {line.idx: line for line in store.register.lines(run.number)}
     for row in store.register.sessions(run.number):
         if row.status in FINISHED:
             continue
         record = json.loads(lines[row.idx].input)
-        posed = pose(record["question"], options, _path(record.get("context", "")))
+        context = _path(record.get("context", ""))
+        posed = pose(record["question"], options, context, record.get("sha256", ""))
         if posed.task not in settings:
-            task = task_named(posed.task) if posed.task else None
-            settings[posed.task] = setting_of(options, task)
+            settings[posed.task] = setting_as_accepted(options, posed.task)
         setting, cast = settings[posed.task]
         if row.status != "running":
             store.register.begin(row.number, now_us())
@@ -211,47 +270,20 @@ def summarise(store: Store, run: RunRecord) -> Summary:
 
 
 def write_results(store: Store, run: RunRecord, out: Path) -> None:
-    """Write one JSON line a result, through a temporary file, so that no half file stays.
+    """Write one JSON line a result, all of them or none.
 
     Raises:
         Complaint: The file cannot be written.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            for result, _ in results(store, run):
-                file.write(msgspec.json.encode(result) + b"\n")
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        stop(f"cannot write {out}: {error.strerror}", Exit.STORAGE)
+    write_whole(out, (msgspec.json.encode(result) + b"\n" for result, _ in results(store, run)))
 
 
-def check_output(out: Path, *, force: bool) -> None:
-    """Nothing, if results may be written there.
-
-    Raises:
-        Complaint: It is a folder, exists already, or its folder does not.
-    """
-    if out.is_dir():
-        stop(f"{out} is a folder; name a file", Exit.STORAGE)
-    if out.exists() and not force:
-        stop(f"{out} exists; --force replaces it", Exit.STORAGE)
-    if not out.absolute().parent.is_dir():
-        stop(f"the folder of {out} does not exist", Exit.STORAGE)
-    if not os.access(out.absolute().parent, os.W_OK):
-        stop(f"the folder of {out} is read-only", Exit.STORAGE)
-
-
-def _input(line: Line) -> dict[str, str]:
+def _input(line: Line, sha256: str) -> str:
+    """What is kept of a line: all but the label."""
     record = {"question": line.question}
     if line.context:
-        record["context"] = line.context
-    return record
-
-
-def _context(line: Line) -> Path | None:
-    return _path(line.context)
+        record |= {"context": str(Path(line.context).absolute()), "sha256": sha256}
+    return json.dumps(record, ensure_ascii=False)
 
 
 def _path(context: str) -> Path | None:

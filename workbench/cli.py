@@ -4,7 +4,6 @@ Heavy imports stand inside the command that needs them.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +12,14 @@ from typer.core import TyperGroup
 
 from workbench import cli_options as option
 from workbench.cli_trace import trace_app
-from workbench.exits import Exit, Interrupted, ReaderGone, guarded, stop
+from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
 if TYPE_CHECKING:
     from workbench.batch import Summary
 
 
 class Edge(TyperGroup):
-    """Lets an interruption and a reader that went away reach our own edge, not Typer's."""
+    """Lets what ends a command from outside or from foreign code reach our own edge."""
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - a class that Typer keeps to itself
         """Run the command.
@@ -28,6 +27,7 @@ class Edge(TyperGroup):
         Raises:
             Interrupted: Ctrl-C was pressed.
             ReaderGone: Nobody reads standard output any more.
+            Ended: A user's own code ended the program.
         """
         try:
             return super().invoke(ctx)
@@ -35,6 +35,11 @@ class Edge(TyperGroup):
             raise Interrupted from error
         except BrokenPipeError as error:
             raise ReaderGone from error
+        except (SystemExit, GeneratorExit) as error:
+            raise Ended(
+                f"code from outside, such as an answerer of your own, ended the program: "
+                f"{type(error).__name__}({error})"
+            ) from error
 
 
 app = typer.Typer(
@@ -47,7 +52,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-tasks_app = typer.Typer(help="The tasks with exact truth.", no_args_is_help=False)
+tasks_app = typer.Typer(
+    help="The tasks with exact truth.",
+    epilog="Example: workbench tasks make game24 --out hands.jsonl",
+    no_args_is_help=False,
+)
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 app.add_typer(trace_app, name="trace")
 
@@ -63,14 +72,19 @@ def main() -> None:
         option.check_arguments(arguments)
         app(arguments, prog_name="workbench")
 
-    raise SystemExit(_exit_code(work, debug=debug))
+    raise SystemExit(outermost(lambda: guarded(work, debug=debug)))
 
 
-def _exit_code(work: Callable[[], None], *, debug: bool) -> int:
-    try:
-        return guarded(work, debug=debug)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else Exit.USAGE
+@app.callback()
+def workbench(
+    debug: Annotated[
+        bool,
+        typer.Option(DEBUG, help="Anywhere on the line: show where in the code an error arose."),
+    ] = False,
+) -> None:
+    """Break hard questions into trees of subquestions, record every step, look at it again."""
+    # `main` takes the option out of the arguments, so that it may stand behind a command too.
+    del debug
 
 
 @app.command(epilog='Example: workbench ask "487 + 1956"')
@@ -99,6 +113,7 @@ def ask(
     workspaces: option.Workspaces = 100_000,
     max_calls: option.MaxCalls = None,
     timeout: option.Timeout = None,
+    memo_choice: option.MemoChoice = "first",
     seed: option.Seed = 0,
     store: option.StoreOption = option.DEFAULT_STORE,
     ascii_only: option.Ascii = False,
@@ -111,7 +126,7 @@ def ask(
 
     options = Options(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls,
+        audit, timeout, max_calls, memo_choice,
     )  # fmt: skip
     if resume:
         if question:
@@ -122,7 +137,7 @@ def ask(
     if json:
         typer.echo(asking.as_json(asked))
         return
-    asking.print_tree(asked, ascii_only=ascii_only)
+    asking.print_tree(asked, store, ascii_only=ascii_only)
     asking.print_answer(asked)
 
 
@@ -150,6 +165,7 @@ def amplify(
     workspaces: option.Workspaces = 100_000,
     max_calls: option.MaxCalls = None,
     timeout: option.Timeout = None,
+    memo_choice: option.MemoChoice = "first",
     seed: option.Seed = 0,
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Questions worked at once.")
@@ -164,7 +180,7 @@ def amplify(
 
     options = Options(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls,
+        audit, timeout, max_calls, memo_choice,
     )  # fmt: skip
     summary, cap = amplify_run.amplify(
         file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
@@ -191,11 +207,12 @@ def demo(
     store: Annotated[str, typer.Option(help="The store of the demo.")] = "",
     puzzles: Annotated[int, typer.Option(min=1, max=1820, help="How many puzzles.")] = 60,
     ascii_only: option.Ascii = False,
+    json: option.Json = False,
 ) -> None:
     """The main job in one go: a batch of puzzles, one tree, its replay, its verification."""
     from workbench.demo import run_demo
 
-    run_demo(store, puzzles, ascii_only=ascii_only)
+    run_demo(store, puzzles, ascii_only=ascii_only, json=json)
 
 
 @tasks_app.callback(invoke_without_command=True)
@@ -221,12 +238,13 @@ def tasks_make(
         bool, typer.Option("--all", help="game24: the hands without a solution too.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    json: option.Json = False,
 ) -> None:
     """Write a task's questions as JSON Lines."""
-    from workbench.task_files import make
+    from workbench.task_files import make, said
 
     written = make(task, out, count=count, size=size, seed=seed, everything=everything, force=force)
-    typer.echo(f"{written} questions in {out}", err=True)
+    typer.echo(said(task, out, written, json=json), err=not json)
 
 
 @app.command(epilog="Example: workbench doctor --store workbench.db")

@@ -18,6 +18,19 @@ def whole_fuel(text: str) -> int:
     return int(text)
 
 
+def whole_seed(text: str) -> int:
+    """A seed, as a store can keep it.
+
+    Raises:
+        BadParameter: It is no whole number of 64 bits.
+    """
+    digits = str(text).removeprefix("-")
+    value = int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 19 else None
+    if value is None or not -(1 << 63) <= value < 1 << 63:
+        raise typer.BadParameter("a seed is a whole number of at most 64 bits")
+    return value
+
+
 def share(text: str) -> float:
     """A share from 0 to 1.
 
@@ -37,7 +50,7 @@ By = Annotated[
     str,
     typer.Option(
         help="Who acts as overseer: expert, FILE.py:NAME, vote:K:SPEC, RULE[SPEC, SPEC], "
-        "faulty:P:SPEC, gullible, looping, malformed.",
+        "faulty:P:SPEC, gullible, looping, malformed. Not yet: chat:, student:, human:, recorded:.",
         rich_help_panel="Deliberation",
     ),
 ]
@@ -94,6 +107,14 @@ ReuseOption = Annotated[
         rich_help_panel="Reuse",
     ),
 ]
+MemoChoice = Annotated[
+    str,
+    typer.Option(
+        help="Which of several recorded turns --reuse memo takes: first, majority, sample or ask "
+        "(none: ask again).",
+        rich_help_panel="Reuse",
+    ),
+]
 Audit = Annotated[
     float,
     typer.Option(
@@ -122,7 +143,12 @@ Timeout = Annotated[
         "--timeout", metavar="SECONDS", help="Longest time of one call.", rich_help_panel="Caps"
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Makes every random draw repeatable.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        parser=whole_seed, metavar="N", help="Makes every random draw repeatable; 64 bits."
+    ),
+]
 StoreOption = Annotated[
     str,
     typer.Option(

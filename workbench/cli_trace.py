@@ -7,20 +7,32 @@ import typer
 from workbench import cli_options as option
 from workbench.exits import Exit
 
-trace_app = typer.Typer(help="Look at what was recorded.", no_args_is_help=True)
+MOST_EVENTS = (1 << 32) - 1
 
-Trace = Annotated[str, typer.Argument(help="Id of a trace, or enough of its beginning.")]
+trace_app = typer.Typer(
+    help="Look at what was recorded.",
+    epilog="Example: workbench trace show last",
+    no_args_is_help=True,
+)
+
+Trace = Annotated[
+    str, typer.Argument(help="Id of a trace, or enough of its beginning; `last` for the newest.")
+]
 At = Annotated[
     int | None, typer.Option(help="Number of the event to stop at; without it the last.")
 ]
-Width = Annotated[int | None, typer.Option(help="Columns; without it the terminal's.")]
-Lines = Annotated[int, typer.Option(help="Lines to draw at most, 0 for all.")]
+Width = Annotated[
+    int | None, typer.Option(min=20, max=2000, help="Columns; without it the terminal's.")
+]
+Lines = Annotated[
+    int, typer.Option(min=0, max=1_000_000_000, help="Lines to draw at most, 0 for all.")
+]
 
 
 @trace_app.command("list", epilog="Example: workbench trace list --store workbench.db")
 def list_traces(
     run: Annotated[str, typer.Option(help="Only the sessions of this run.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The newest so many.")] = 20,
     store: option.StoreOption = option.DEFAULT_STORE,
     json: option.Json = False,
 ) -> None:
@@ -36,7 +48,13 @@ def show(
     at: At = None,
     width: Width = None,
     lines: Lines = 200,
-    path: Annotated[str, typer.Option(help="Show one workspace whole, as it was seen.")] = "",
+    path: Annotated[
+        str,
+        typer.Option(
+            help="Show one workspace whole, as it was seen: its path, or @ and its line's number, "
+            "as the drawing has it at its right edge."
+        ),
+    ] = "",
     store: option.StoreOption = option.DEFAULT_STORE,
     ascii_only: option.Ascii = False,
     json: option.Json = False,
@@ -86,21 +104,24 @@ def verify(
 @trace_app.command(epilog="Example: workbench trace redact t-1a2b --event 7 --reason 'a name'")
 def redact(
     trace: Trace,
-    event: Annotated[int, typer.Option(min=0, help="Number of the event.")],
+    event: Annotated[int, typer.Option(min=0, max=MOST_EVENTS, help="Number of the event.")],
     reason: Annotated[str, typer.Option(help="Kept with what is left of it.")] = "",
     only_here: Annotated[
         bool, typer.Option("--only-here", help="Leave the same text elsewhere alone.")
     ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="One more text to take away wherever it stands."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     store: option.StoreOption = option.DEFAULT_STORE,
     json: option.Json = False,
 ) -> None:
     """Take the content of an event away for good; its hash stays and the chain still verifies."""
-    from workbench.trace_views import redacted
+    from workbench.removal import Wish, redacted
 
-    if not yes:
-        typer.confirm(f"take the content of event {event} of {trace} away for good?", abort=True)
-    typer.echo(redacted(store, trace, event, reason=reason, everywhere=not only_here, json=json))
+    wish = Wish(trace, event, reason, not only_here, tuple(also or ()))
+    typer.echo(redacted(store, wish, yes=yes, json=json))
 
 
 @trace_app.command(epilog="Example: workbench trace gc --run old-run")
@@ -115,8 +136,6 @@ def gc(
     json: option.Json = False,
 ) -> None:
     """Remove sessions or a run, and give the space back."""
-    from workbench.trace_views import collected
+    from workbench.removal import collected
 
-    if not yes:
-        typer.confirm("remove these for good?", abort=True)
-    typer.echo(collected(store, traces or [], run=run, force=force, json=json))
+    typer.echo(collected(store, traces or [], run=run, force=force, yes=yes, json=json))

@@ -1,10 +1,10 @@
 """Doings: what happened in each workspace of a recorded session, beside its state."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from msgspec import Struct
 
-from decomposition.events import Joined
+from decomposition.events import KINDS, Failed, Joined
 from decomposition.setting import Counts
 from traces.record import MEMO_OF, Record
 
@@ -22,6 +22,10 @@ class Doings(Struct):
     reused: bool = False
     joined: str = ""
     """Where the answer was taken from; empty for none."""
+    marks: tuple[str, ...] = ()
+    """`redacted` where content was taken away, `stale` where something depends on what was."""
+    details: tuple[str, ...] = ()
+    """What an answerer's own error said, for the reader of the trace alone."""
 
 
 class Turn(Struct, frozen=True):
@@ -53,8 +57,13 @@ def _same(one: Record, other: Record) -> bool:
     return (one.path, one.authorship) == (other.path, other.authorship)
 
 
-def doings(records: Iterable[Record]) -> dict[str, Doings]:
-    """What happened, by path."""
+def doings(records: Iterable[Record], stale: Container[int] = ()) -> dict[str, Doings]:
+    """What happened, by path.
+
+    Args:
+        records: The events of a session.
+        stale: Numbers of those that depend on something redacted or retracted.
+    """
     found: dict[str, Doings] = {}
     kept = list(records)
     for turn in turns(kept):
@@ -68,7 +77,18 @@ def doings(records: Iterable[Record]) -> dict[str, Doings]:
     for record in kept:
         if record.authorship.author == "engine" and isinstance(event := record.event, Joined):
             found.setdefault(record.path, Doings()).joined = event.origin
+        _mark(found, record, is_stale=record.number in stale)
     return found
+
+
+def _mark(found: dict[str, Doings], record: Record, *, is_stale: bool) -> None:
+    marks = [("redacted", record.redacted), ("stale", is_stale)]
+    for mark in [name for name, true in marks if true]:
+        did = found.setdefault(record.path, Doings())
+        did.marks = tuple(dict.fromkeys((*did.marks, mark)))
+    if KINDS[record.kind] is Failed and isinstance(event := record.event, Failed) and event.detail:
+        did = found.setdefault(record.path, Doings())
+        did.details += (event.detail,)
 
 
 def counted(records: Iterable[Record]) -> Counts:

@@ -1,7 +1,8 @@
 """Drawings of a deliberation as text: one line a workspace, fitted to a width.
 
-The state stands as a glyph and never as colour alone. However deep the tree, the guides take
-at most a third of the line; beyond that the depth stands as a number.
+The state stands as a glyph and never as colour alone. A line is cut where it hurts least: first
+the question, then the answerer, last the answer. At the right edge stands the path, or where
+that is too long `@` and the line's number; both name the workspace to `trace show --path`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,73 +13,120 @@ from msgspec import Struct
 from decomposition.hypertext import Failure, Message, Outcome, write
 from decomposition.tree import Node, Slot, Tree
 from workbench.doings import Doings
-from workbench.safe_output import columns, cut, line
+from workbench.safe_output import as_ascii, columns, cut, line
 
-GLYPHS: Final = {
-    "waiting": "○",
-    "working": "◔",
-    "answered": "●",
-    "failed": "✗",
-    "abstained": "∅",
-    "locked": "⚿",
-    "joined": "↗",
-}
-ASCII_GLYPHS: Final = {
-    "waiting": "o",
-    "working": "~",
-    "answered": "*",
-    "failed": "x",
-    "abstained": "-",
-    "locked": "#",
-    "joined": ">",
-}
 MAX_LINES: Final = 400
 """Lines after which a drawing is cut, unless more are asked for."""
+ROOMY: Final = 42
+"""Columns that questions and answers have before anything stands beside them."""
+WIDEST: Final = 32
+"""Columns that the answerer has at most."""
+
+
+class Pen(Struct, frozen=True):
+    """The characters of a drawing."""
+
+    glyphs: Mapping[str, str]
+    bar: str
+    tee: str
+    end: str
+    dash: str
+    arrow: str
+    more: str
+    """Stands where something was cut."""
+    ascii_only: bool
+
+    def text(self, text: str, width: int) -> str:
+        """Foreign text in one line of at most `width` columns."""
+        return cut(as_ascii(line(text)) if self.ascii_only else line(text), width, self.more)
+
+
+FINE: Final = Pen(
+    glyphs={
+        "waiting": "○",
+        "working": "◔",
+        "answered": "●",
+        "failed": "✗",
+        "abstained": "∅",
+        "locked": "⚿",
+        "joined": "↗",
+    },
+    bar="│",
+    tee="├",
+    end="└",
+    dash="─",
+    arrow="→ ",
+    more="…",
+    ascii_only=False,
+)
+PLAIN: Final = Pen(
+    glyphs={
+        "waiting": "o",
+        "working": "~",
+        "answered": "*",
+        "failed": "x",
+        "abstained": "-",
+        "locked": "#",
+        "joined": ">",
+    },
+    bar="|",
+    tee="+",
+    end="`",
+    dash="-",
+    arrow="-> ",
+    more="...",
+    ascii_only=True,
+)
 
 
 class Row(Struct):
     """One line of a drawing before it is fitted."""
 
-    depth: int
     state: str
     path: str
-    text: str
+    question: str
+    answer: str
+    """What it came to; empty while it came to nothing."""
     beside: str
     last: tuple[bool, ...]
-    """For each level above whether it was the last of its siblings."""
+    """For each level from the root's down whether it is the last of its siblings."""
+
+    @property
+    def depth(self) -> int:
+        """Askers above it."""
+        return len(self.last) - 1
 
 
 def rows(tree: Tree, doings: Mapping[str, Doings]) -> Iterator[Row]:
     """The lines of a tree, depth first; subquestions that nobody demanded stand as locked."""
-    todo: list[tuple[Slot, Node | None, tuple[bool, ...]]] = _samples(tree, tree.root, ())
+    todo = _samples(tree, tree.root, (), last=True)
     while todo:
         slot, node, last = todo.pop()
         if node is None:
-            asked = _seen(slot.question, "$q")
             outcome = slot.outcome
             state = "locked" if outcome is None else _state_of(outcome)
-            yield Row(len(last) - 1, state, slot.address, _text(asked, outcome), "", last)
+            yield Row(state, slot.address, write(slot.question, "$q"), _said(outcome), "", last)
             continue
         yield _row(tree, node, doings.get(node.path, Doings()), last)
-        below: list[tuple[Slot, Node | None, tuple[bool, ...]]] = []
-        slots = list(node.slots)
-        for place, inner in enumerate(slots):
-            below += reversed(_samples(tree, inner, (*last, place == len(slots) - 1)))
-        todo += reversed(below)
+        final = len(node.slots) - 1
+        for place, inner in reversed(list(enumerate(node.slots))):
+            todo += _samples(tree, inner, last, last=place == final)
 
 
 def _samples(
-    tree: Tree, slot: Slot, last: tuple[bool, ...]
+    tree: Tree, slot: Slot, above: tuple[bool, ...], *, last: bool
 ) -> list[tuple[Slot, Node | None, tuple[bool, ...]]]:
     """The workspaces of a slot, the last one first; the slot alone where there is none."""
-    last = last or (True,)
     if slot.samples == 1:
-        return [(slot, tree.nodes.get(slot.address), last)]
-    found = [tree.nodes.get(f"{slot.address}:{sample}") for sample in range(slot.samples)]
-    nodes = [node for node in found if node is not None]
-    if not nodes:
-        return [(slot, None, last)]
-    return [(slot, node, last) for node in reversed(nodes)]
+        found = [tree.nodes.get(slot.address)]
+    else:
+        drawn = (tree.nodes.get(f"{slot.address}:{each}") for each in range(slot.samples))
+        found = [node for node in drawn if node is not None] or [None]
+    final = len(found) - 1
+    return [
+        (slot, node, (*above, last and place == final))
+        for place, node in reversed(list(enumerate(found)))
+    ]
 
 
 def _row(tree: Tree, node: Node, did: Doings, last: tuple[bool, ...]) -> Row:
@@ -91,21 +139,15 @@ def _row(tree: Tree, node: Node, did: Doings, last: tuple[bool, ...]) -> Row:
     else:
         state = "waiting" if workspace.waiting else "working"
     question = _with_answers(tree, workspace.question)
-    answer = _with_answers(tree, outcome) if isinstance(outcome, Message) else outcome
-    return Row(len(last) - 1, state, node.path, _text(question, answer), _beside(did), last)
+    answer = _with_answers(tree, outcome) if isinstance(outcome, Message) else _said(outcome)
+    return Row(state, node.path, question, answer, _beside(did), last)
 
 
 def _with_answers(tree: Tree, message: Message) -> str:
     """A message with the content of its pointers in their place, shortened by the caller."""
-    return tree.rendered(message, 400) if not _has_context(message) else _seen(message, "$q")
-
-
-def _has_context(message: Message) -> bool:
-    return any(pointer.title for pointer in message.pointers())
-
-
-def _seen(message: Message, name: str) -> str:
-    return write(message, name)
+    if any(pointer.title for pointer in message.pointers()):
+        return write(message, "$q")
+    return tree.rendered(message, 400)
 
 
 def _state_of(outcome: Outcome) -> str:
@@ -114,26 +156,26 @@ def _state_of(outcome: Outcome) -> str:
     return "abstained" if outcome.kind == "abstained" else "failed"
 
 
-def _text(question: str, answer: "str | Outcome | None") -> str:
-    if answer is None:
-        return question
-    if isinstance(answer, Failure):
-        reason = f": {answer.reason}" if answer.reason else ""
-        return f"{question} → ({answer.kind}{reason})"
-    return f"{question} → {answer if isinstance(answer, str) else _seen(answer, '$a')}"
+def _said(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    if isinstance(outcome, Failure):
+        return f"({outcome.kind}{': ' if outcome.reason else ''}{outcome.reason})"
+    return write(outcome, "$a")
 
 
 def _beside(did: Doings) -> str:
     if did.joined:
-        return f"joined {did.joined}"
-    pieces = [did.answerer.partition("@")[0]]
-    if did.reused:
-        pieces.append("memo")
-    if did.duration_us >= 1000:
-        pieces.append(f"{did.duration_us / 1e6:.3g} s")
-    if did.cost_usd:
-        pieces.append(f"${did.cost_usd:.4f}")
-    return " · ".join(piece for piece in pieces if piece)
+        pieces = [f"joined {did.joined}", *did.marks]
+    else:
+        pieces = [*did.marks, did.answerer.partition("@")[0]]
+        if did.reused:
+            pieces.append("memo")
+        if did.duration_us >= 1000:
+            pieces.append(f"{did.duration_us / 1e6:.3g} s")
+        if did.cost_usd:
+            pieces.append(f"${did.cost_usd:.4f}")
+    return ", ".join(piece for piece in pieces if piece)
 
 
 def drawn(
@@ -143,46 +185,90 @@ def drawn(
     *,
     ascii_only: bool = False,
     most: int = MAX_LINES,
+    all_of_it: str = "--lines 0 draws all",
 ) -> list[str]:
-    """The drawing of a tree, every line at most `width` columns."""
-    glyphs = ASCII_GLYPHS if ascii_only else GLYPHS
-    lines: list[str] = []
+    """The drawing of a tree, every line at most `width` columns.
+
+    Args:
+        tree: What is drawn.
+        doings: What happened in its workspaces, by path.
+        width: Of the terminal.
+        ascii_only: Use ASCII characters only.
+        most: Lines of it; what is left out is counted.
+        all_of_it: How to see what is left out.
+    """
+    pen = PLAIN if ascii_only else FINE
+    shown: list[Row] = []
     left_out = 0
     for row in rows(tree, doings):
-        if len(lines) >= most:
+        if len(shown) < most:
+            shown.append(row)
+        else:
             left_out += 1
-            continue
-        lines.append(_fitted(row, width, glyphs, ascii_only=ascii_only))
+    fit = _Fit(shown, width, pen)
+    lines = [fit.line(number, row) for number, row in enumerate(shown)]
     if left_out:
-        lines.append(f"… and {left_out} more workspaces (--lines 0 draws all)")
+        more = f"{pen.more} and {left_out} more workspaces ({all_of_it})"
+        lines.append(pen.text(more, max(width, 72)))
     return lines
 
 
-def _fitted(row: Row, width: int, glyphs: Mapping[str, str], *, ascii_only: bool) -> str:
-    head = _guides(row, width // 3, ascii_only=ascii_only) + glyphs[row.state] + " "
-    room = width - columns(head)
-    beside = cut(line(row.beside, 48), max(0, min(room // 3, 40)))
-    if row.path:
-        beside = f"{beside}  " if beside else ""
-    text = line(row.text, max(8, room - columns(beside) - 2))
-    if not beside:
-        return cut(head + text, width)
-    gap = " " * max(2, width - columns(head) - columns(text) - columns(beside) + 2)
-    return cut(f"{head}{text}{gap}{beside.rstrip()}", width)
+class _Fit:
+    """Shares the columns of a line out: guides, question and answer, answerer, path."""
 
+    def __init__(self, shown: list[Row], width: int, pen: Pen) -> None:
+        self._width = width
+        self._pen = pen
+        self._longest_path = 8 if width < 70 else 14 if width < 100 else 24
+        labels = [columns(self._label(number, row)) for number, row in enumerate(shown)]
+        self._label_room = max(labels, default=0) if width >= 40 else 0
+        free = width - self._label_room - 2 - ROOMY
+        asked = max((columns(line(row.beside)) for row in shown), default=0)
+        self._beside_room = min(asked, WIDEST, free - 2) if free >= 12 else 0
+        taken = [room + 2 for room in (self._label_room, self._beside_room) if room]
+        self._text_room = width - sum(taken)
+        self._guides_room = min(width // 4, self._text_room // 3)
+        deepest = max((row.depth for row in shown), default=0)
+        self._step = 2 if 2 * deepest <= self._guides_room else 1
 
-def _guides(row: Row, room: int, *, ascii_only: bool) -> str:
-    if row.depth == 0:
-        return ""
-    bar, tee, end = ("| ", "+-", "`-") if ascii_only else ("│ ", "├─", "└─")
-    if 2 * row.depth > room:
-        label = f"{row.depth}"
-        shown = max(0, (room - len(label)) // 2 - 1)
-        tail = row.last[-shown - 1 :] if shown else row.last[-1:]
-        return (
-            f"{label} "
-            + "".join("  " if last else bar for last in tail[:-1])
-            + (end if tail[-1] else tee)
-        )
-    above = "".join("  " if last else bar for last in row.last[1:-1])
-    return above + (end if row.last[-1] else tee)
+    def line(self, number: int, row: Row) -> str:
+        """One line of the drawing."""
+        pen = self._pen
+        head = f"{self._guides(row)}{pen.glyphs[row.state]} "
+        text = self._padded(head + self._text(row, self._text_room - columns(head)))
+        if self._beside_room:
+            beside = pen.text(row.beside, self._beside_room)
+            text += "  " + beside + " " * (self._beside_room - columns(beside))
+        if self._label_room:
+            text += "  " + self._label(number, row)
+        return text.rstrip()
+
+    def _padded(self, text: str) -> str:
+        fitting = cut(text, self._text_room, self._pen.more)
+        return fitting + " " * (self._text_room - columns(fitting))
+
+    def _label(self, number: int, row: Row) -> str:
+        return row.path if len(row.path) <= self._longest_path else f"@{number}"
+
+    def _text(self, row: Row, room: int) -> str:
+        """Question and answer; the answer keeps at least two thirds, if it needs them."""
+        pen = self._pen
+        whole = pen.text(row.question, 1000)
+        if not row.answer:
+            return cut(whole, room, pen.more)
+        answer = pen.arrow + pen.text(row.answer, 1000)
+        answer = cut(answer, max(2 * room // 3, room - columns(whole) - 1), pen.more)
+        question = cut(whole, max(0, room - columns(answer) - 1), pen.more)
+        return f"{question} {answer}" if question else answer
+
+    def _guides(self, row: Row) -> str:
+        """The lines that lead to a row; where they take too much, its depth as a number."""
+        if row.depth == 0:
+            return ""
+        pen, step = self._pen, self._step
+        above = "".join((" " if last else pen.bar).ljust(step) for last in row.last[1:-1])
+        whole = above + (pen.end if row.last[-1] else pen.tee).ljust(step, pen.dash)
+        if len(whole) <= self._guides_room:
+            return whole
+        depth = f"{row.depth} "
+        return depth + whole[-max(step, self._guides_room - len(depth)) :]

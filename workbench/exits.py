@@ -5,8 +5,11 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
-from typing import Final, NoReturn
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Final, NoReturn, TextIO
 
 from decomposition import errors as engine
 from workbench.safe_output import cut, shown
@@ -40,7 +43,11 @@ class Complaint(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C was pressed inside a command."""
+    """Ctrl-C was pressed inside a command; its text says how to go on, if there is a way."""
+
+
+class Ended(Exception):
+    """Code that is not ours ended the program from inside a command."""
 
 
 class ReaderGone(Exception):
@@ -64,6 +71,8 @@ def code_of(error: Exception) -> Exit | None:
     """The exit code of an error that a user can mend, None for a bug of ours."""
     if isinstance(error, Complaint):
         return error.code
+    if isinstance(error, Ended):
+        return Exit.BAD_DATA
     if type(error).__module__ == "traces.errors":
         return _storage_code(error)
     for kind, code in ENGINE_CODES:
@@ -104,13 +113,70 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
     return Exit.DONE
 
 
+def outermost(work: Callable[[], int]) -> int:
+    """The exit code of a process, once all that it printed has left it.
+
+    Text that cannot be written encoded is written escaped, and a stream that is closed or full
+    ends in no traceback of Python's own.
+    """
+    _ready_streams()
+    try:
+        code = work()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else Exit.USAGE
+    except OSError as error:
+        code = _reported(error)
+    return code if _left(sys.stdout) and _left(sys.stderr) else code or Exit.STORAGE
+
+
+def _ready_streams() -> None:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # What is opened next must not take the place of a stream that is closed.
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It stays open as long as the process.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _left(stream: TextIO | None) -> bool:
+    """Whether what was printed has left; if it cannot, it is dropped."""
+    if stream is None:
+        return True
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        _drop(stream)
+    except (OSError, ValueError):
+        _drop(stream)
+        return False
+    return True
+
+
+def _drop(stream: TextIO) -> None:
+    """Send what a stream holds, and what comes after, nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        stream.flush()
+
+
 def _reported(error: Exception) -> int:
     if isinstance(error, BrokenPipeError | ReaderGone):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
         return Exit.DONE
     if isinstance(error, Interrupted):
-        complain(INTERRUPTED)
+        complain("\n".join([INTERRUPTED, *map(str, error.args)]))
         return Exit.INTERRUPTED
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename else ""
+        complain(f"cannot read or write{where}: {error.strerror or error}")
+        return Exit.STORAGE
     code = code_of(error)
     if code is None:
         path = _bug_report(error)
@@ -131,7 +197,11 @@ def _bug_report(error: Exception) -> str:
 def complain(message: str) -> None:
     """Write a message to standard error: escaped, at most one screen."""
     lines = [cut(line, 400) for line in shown(message).splitlines()[:20]]
-    sys.stderr.write("workbench: " + "\n  ".join(lines) + "\n")
+    try:
+        sys.stderr.write("workbench: " + "\n  ".join(lines) + "\n")
+    except (OSError, ValueError, AttributeError):
+        # Nobody can be told; the exit code says it.
+        return
 
 
 def stop(message: str, code: Exit = Exit.USAGE) -> NoReturn:

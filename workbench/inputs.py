@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Iterator
+from itertools import count
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -11,10 +13,12 @@ from msgspec import Struct
 from decomposition.errors import BadTask
 from decomposition.tasks import of_fields
 from workbench.exits import Exit, complain, stop
+from workbench.files import open_regular
 
 MAX_LINE_BYTES: Final = 1024 * 1024
 MAX_QUESTION_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 4_000
+MAX_LINES: Final = 1_000_000
 KNOWN: Final = ("id", "question", "context", "expected")
 
 
@@ -27,6 +31,8 @@ class Line(Struct, frozen=True):
     """Path of a file, empty for none."""
     expected: str | None = None
     """The label. It is compared with the answer at the very end and goes nowhere else."""
+    where: str = ""
+    """`FILE:LINE`, for messages."""
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -35,16 +41,11 @@ def read_lines(path: Path) -> list[Line]:
     Raises:
         Complaint: Something in it does not hold together; the message names file and line.
     """
-    try:
-        raw = path.read_bytes()
-    except IsADirectoryError:
-        stop(f"{path} is a folder, not a file of questions", Exit.BAD_DATA)
-    except OSError as error:
-        stop(f"cannot read {path}: {error.strerror}", Exit.BAD_DATA)
-    lines = list(_lines(raw, path.name))
+    with open_regular(path) as file:
+        lines = list(_lines(file, path.name))
     if not lines:
         stop(f"{path.name} holds no question", Exit.BAD_DATA)
-    _check_ids(lines, path.name)
+    _check_ids(lines)
     _warn_of_answers(lines)
     return lines
 
@@ -57,8 +58,13 @@ def read_question(argument: str) -> str:
     """
     if argument != "-":
         return argument
-    stream = cast("BinaryIO", sys.stdin.buffer)
-    raw = stream.read(MAX_QUESTION_BYTES + 1)
+    stream: BinaryIO | None = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        stop("standard input is closed; give the question as an argument")
+    try:
+        raw = stream.read(MAX_QUESTION_BYTES + 1)
+    except OSError as error:
+        stop(f"cannot read standard input: {error.strerror}", Exit.BAD_DATA)
     if len(raw) > MAX_QUESTION_BYTES:
         stop(f"the question is longer than {MAX_QUESTION_BYTES} bytes", Exit.BAD_DATA)
     try:
@@ -67,13 +73,21 @@ def read_question(argument: str) -> str:
         stop(f"the question is not UTF-8 at byte {error.start}", Exit.BAD_DATA)
 
 
-def _lines(raw: bytes, name: str) -> Iterator[Line]:
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        stop(f"{name} is UTF-16; save it as UTF-8", Exit.BAD_DATA)
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if line.strip():
-            yield _line(line, f"{name}:{number}", str(number))
+def _lines(file: BinaryIO, name: str) -> Iterator[Line]:
+    found = 0
+    for number in count(1):
+        raw = file.readline(MAX_LINE_BYTES + 2)
+        if not raw:
+            return
+        if number == 1:
+            if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                stop(f"{name} is UTF-16; save it as UTF-8", Exit.BAD_DATA)
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        if raw.strip():
+            found += 1
+            yield _line(raw.removesuffix(b"\n"), f"{name}:{number}", str(number))
+        if found > MAX_LINES:
+            stop(f"{name}:{number}: more than {MAX_LINES} questions", Exit.BAD_DATA)
 
 
 def _line(raw: bytes, where: str, number: str) -> Line:
@@ -95,15 +109,15 @@ def _line(raw: bytes, where: str, number: str) -> Line:
         stop(f"{where}: the question is empty", Exit.BAD_DATA)
     if len(question.encode()) > MAX_QUESTION_BYTES:
         stop(f"{where}: the question is longer than {MAX_QUESTION_BYTES} bytes", Exit.BAD_DATA)
-    return Line(
-        str(identifier), question, _text(record, "context", where) or "", _expected(record, where)
-    )
+    context = _text(record, "context", where) or ""
+    return Line(str(identifier), question, context, _expected(record, where), where)
 
 
 def _expected(record: dict[str, Any], where: str) -> str | None:
     value = record.get("expected")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        # 2.0 and 2 are one number; as text they would be two.
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
     return _text(record, "expected", where)
 
 
@@ -126,7 +140,11 @@ def strict_object(raw: bytes, where: str) -> dict[str, Any]:
         stop(f"{where}: not UTF-8 at byte {error.start}", Exit.BAD_DATA)
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_constant, parse_int=_integer
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_finite,
         )
     except json.JSONDecodeError as error:
         stop(f"{where}: not JSON at column {error.colno}: {error.msg}", Exit.BAD_DATA)
@@ -174,6 +192,14 @@ def _constant(name: str) -> object:
     raise ValueError(message)
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not isfinite(value):
+        message = f"the number {digits[:40]} is too large"
+        raise ValueError(message)
+    return value
+
+
 def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         message = f"a number of {len(digits)} digits is too long"
@@ -181,12 +207,16 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check_ids(lines: list[Line], name: str) -> None:
-    seen: set[str] = set()
+def _check_ids(lines: list[Line]) -> None:
+    seen: dict[str, str] = {}
     for line in lines:
         if line.id in seen:
-            stop(f"{name}: the id {line.id[:40]!r} stands twice", Exit.BAD_DATA)
-        seen.add(line.id)
+            first = seen[line.id].rpartition(":")[2]
+            stop(
+                f"{line.where}: the id {line.id[:40]!r} stands twice, first in line {first}",
+                Exit.BAD_DATA,
+            )
+        seen[line.id] = line.where
 
 
 def _warn_of_answers(lines: list[Line]) -> None:

@@ -34,27 +34,34 @@ def _shown(character: str) -> str:
     return character
 
 
-def line(text: str, width: int) -> str:
+def line(text: str, width: int | None = None) -> str:
     """One line of at most `width` columns."""
-    return cut(" ".join(shown(text).split()), width)
+    single = " ".join(shown(text).split())
+    return single if width is None else cut(single, width)
 
 
-def cut(text: str, width: int) -> str:
-    """Text cut to a width in columns, with an ellipsis where something is missing."""
+def as_ascii(text: str) -> str:
+    r"""Text with every character that is not ASCII as `\xe9`, `\u2192` or `\U0001f600`."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def cut(text: str, width: int, more: str = "…") -> str:
+    """Text cut to a width in columns, with `more` where something is missing."""
     if len(text) <= width and text.isascii():
         return text
     columns = 0
     for place, character in enumerate(text):
         columns += columns_of(character)
         if columns > width:
-            return _shortened(text[:place], width)
+            return _shortened(text[:place], width, more)
     return text
 
 
-def _shortened(text: str, width: int) -> str:
-    while text and columns(text) > width - 1:
+def _shortened(text: str, width: int, more: str) -> str:
+    more = more[: max(0, width)]
+    while text and columns(text) > width - len(more):
         text = text[:-1]
-    return text + "…" if width > 0 else ""
+    return text + more
 
 
 def columns(text: str) -> int:

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +18,6 @@ from decomposition.answerers.faulty import Faulty
 from decomposition.answerers.scripted import Gullible, Looping, Malformed
 from decomposition.answerers.user_file import load
 from decomposition.consensus import known_rule
-from decomposition.errors import BadAnswerer
 from workbench.exits import stop
 
 LATER: Final = {
@@ -78,6 +78,11 @@ def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
         Complaint: There is no such answerer.
     """
     spec = spec.strip()
+    if spec.startswith("vote:") or _ENSEMBLE.fullmatch(spec):
+        stop(
+            f"votes do not nest: vote:K:… and RULE[…] stand outermost, {spec[:60]!r} does not\n"
+            "for samples of every subquestion there is --node-samples"
+        )
     if spec == "expert":
         return expert()
     if spec in _DOUBLES:
@@ -97,13 +102,46 @@ def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
     )
 
 
-def _faulty(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
-    _, _, rest = spec.partition(":")
-    chance, _, inner = rest.partition(":")
-    mode = "random"
+def absolute(spec: str) -> str:
+    """The same spec, its files named from the root, so that it holds in any folder."""
+    spec = spec.strip()
+    found = _ENSEMBLE.fullmatch(spec)
+    if found:
+        return f"{found[1]}[{', '.join(map(absolute, _listed(found[2])))}]"
+    if spec.startswith("vote:"):
+        _, count, inner = spec.split(":", 2) if spec.count(":") > 1 else (spec, "", "")
+        return f"vote:{count}:{absolute(inner)}"
+    if spec.startswith("faulty:"):
+        chance, mode, inner = _faulty_parts(spec)
+        return f"faulty:{chance}:{mode}:{absolute(inner)}" if inner else spec
+    return str(Path(spec).absolute()) if spec.rpartition(":")[0].endswith(".py") else spec
+
+
+def files_of(spec: str) -> list[Path]:
+    """The users' own files that a spec names."""
+    spec = spec.strip()
+    found = _ENSEMBLE.fullmatch(spec)
+    if found:
+        return [path for each in _listed(found[2]) for path in files_of(each)]
+    if spec.startswith("vote:"):
+        return files_of(spec.removeprefix("vote:").partition(":")[2])
+    if spec.startswith("faulty:"):
+        return files_of(_faulty_parts(spec)[2])
+    file = spec.rpartition(":")[0]
+    return [Path(file)] if file.endswith(".py") else []
+
+
+def _faulty_parts(spec: str) -> tuple[str, str, str]:
+    """Probability, mode and answerer of `faulty:P:SPEC` or `faulty:P:MODE:SPEC`."""
+    chance, _, inner = spec.removeprefix("faulty:").partition(":")
     for known in ("random", "colluding", "fixed"):
         if inner.startswith(known + ":"):
-            mode, inner = known, inner.removeprefix(known + ":")
+            return chance, known, inner.removeprefix(known + ":")
+    return chance, "random", inner
+
+
+def _faulty(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
+    chance, mode, inner = _faulty_parts(spec)
     try:
         p = float(chance)
     except ValueError:
@@ -123,7 +161,7 @@ def _listed(inside: str) -> list[str]:
     """The specs between brackets, cut at commas that stand outside further brackets.
 
     Raises:
-        BadAnswerer: One of them is empty, or a bracket stands alone.
+        Complaint: One of them is empty, or a bracket stands alone.
     """
     parts = [""]
     depth = 0
@@ -134,5 +172,5 @@ def _listed(inside: str) -> list[str]:
         else:
             parts[-1] += character
     if depth or not all(part.strip() for part in parts):
-        raise BadAnswerer(f"cannot read the list of answerers in [{inside[:80]}]")
+        stop(f"cannot read the list of answerers in [{inside[:80]}]")
     return parts

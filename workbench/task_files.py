@@ -4,11 +4,13 @@ import json as json_text
 from collections.abc import Iterator
 from pathlib import Path
 
-from decomposition.tasks import TASKS, task_named
+from decomposition.errors import BadTask
+from decomposition.tasks import TASKS
 from decomposition.tasks.base import AnyTask
 from decomposition.tasks.game24 import hands, solvable
-from workbench.batch import check_output
 from workbench.exits import stop
+from workbench.files import check_output, write_whole
+from workbench.wiring import named
 
 DEFAULT_COUNT = 100
 
@@ -54,21 +56,30 @@ def make(
     Raises:
         Complaint: The file exists, or the size is not one of the task's.
     """
-    task = task_named(name)
+    task = named(name)
     if everything and task.name != "game24":
         stop("--all is for game24: the other tasks have no end of questions")
+    if size is not None and task.name == "game24":
+        stop("--size is for the other tasks: a hand of game24 has four numbers")
     check_output(out, force=force)
     records = (
         _hands(count, everything=everything)
         if name == "game24"
         else _drawn(task, count, size, seed)
     )
-    written = 0
-    with out.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json_text.dumps(record, ensure_ascii=False) + "\n")
-            written += 1
-    return written
+    try:
+        return write_whole(
+            out, (json_text.dumps(each, ensure_ascii=False).encode() + b"\n" for each in records)
+        )
+    except BadTask as error:
+        stop(str(error))
+
+
+def said(name: str, out: Path, written: int, *, json: bool) -> str:
+    """What was written, as a line or as JSON."""
+    if json:
+        return json_text.dumps({"task": name, "out": str(out), "questions": written})
+    return f"{written} question{'' if written == 1 else 's'} in {out}"
 
 
 def _hands(count: int | None, *, everything: bool) -> Iterator[dict[str, object]]:

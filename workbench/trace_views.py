@@ -1,9 +1,11 @@
 """Trace views: what the trace commands print, as text or JSON."""
 
 import json as json_text
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -12,16 +14,16 @@ from decomposition.events import KINDS
 from decomposition.hypertext import write
 from decomposition.message import Failure, Message, Outcome
 from decomposition.tree import Node, Tree, fold
-from traces.gc import remove
 from traces.record import Record, SessionRecord
-from traces.redact import redact
-from traces.store import Store
 from traces.verify import verify
-from workbench.doings import doings
-from workbench.drawing import drawn
+from workbench.doings import Doings, doings
+from workbench.drawing import drawn, rows
 from workbench.exits import Exit, stop
-from workbench.safe_output import line
+from workbench.places import open_store
+from workbench.safe_output import as_ascii, cut, line
 from workbench.terminal import width as terminal_width
+
+_ANCHOR: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
 
 class Look(Struct, frozen=True):
@@ -38,15 +40,47 @@ class Look(Struct, frozen=True):
         """Columns of the drawing."""
         return max(20, self.width or terminal_width())
 
+    def text(self, text: str) -> str:
+        """A text as it is printed."""
+        return as_ascii(text) if self.ascii_only else text
+
+    def cut(self, text: str) -> str:
+        """A line that fits."""
+        return cut(self.text(text), self.columns, "..." if self.ascii_only else "…")
+
     @property
     def most(self) -> int:
         """Lines of the drawing at most."""
         return self.lines if self.lines > 0 else 10**9
 
 
+class Recorded(Struct, frozen=True):
+    """A session as far as it is looked at."""
+
+    row: SessionRecord
+    records: list[Record]
+    stale: Mapping[int, str]
+    """Events that depend on something redacted or retracted, and why."""
+
+    @property
+    def tree(self) -> Tree:
+        """The tree that the events come to."""
+        return fold((record.path, record.event) for record in self.records)
+
+    @property
+    def doings(self) -> dict[str, Doings]:
+        """What happened, by path."""
+        return doings(self.records, self.stale)
+
+
+def many(number: int, noun: str) -> str:
+    """Such as "1 session" or "2 sessions"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(store_at: str, *, run: str, limit: int, json: bool) -> str:
     """The recorded sessions, the newest last."""
-    with Store.open(store_at, readonly=True) as store:
+    with open_store(store_at, readonly=True) as store:
         register = store.register
         if run:
             rows = register.sessions(register.find_run(run).number)[-limit:]
@@ -89,39 +123,63 @@ def _time(wall_us: int) -> str:
 
 def shown_tree(store_at: str, trace: str, look: Look, *, path: str, json: bool) -> str:
     """A tree as a drawing or as JSON; with a path one workspace of it."""
-    row, records = _recorded(store_at, trace, look.at)
-    tree = fold((record.path, record.event) for record in records)
+    found = _recorded(store_at, trace, look.at)
+    tree = found.tree
     if path:
-        return _workspace(tree, path)
+        node = _workspace_at(tree, path)
+        did = found.doings.get(node.path, Doings())
+        if json:
+            return json_text.dumps({"trace": found.row.trace, **_node_json(node, did)})
+        return look.text(_workspace(node, did))
     if json:
-        return json_text.dumps(_tree_json(row, records, tree))
-    lines = drawn(tree, doings(records), look.columns, ascii_only=look.ascii_only, most=look.most)
-    return "\n".join([_heading(row, records, look), *lines])
+        return json_text.dumps(_tree_json(found, tree))
+    return "\n".join([*_heading(found, look), *_drawn(found, tree, look)])
 
 
-def _recorded(store_at: str, trace: str, at: int | None) -> tuple[SessionRecord, list[Record]]:
-    with Store.open(store_at, readonly=True) as store:
+def _drawn(found: Recorded, tree: Tree, look: Look) -> list[str]:
+    return drawn(tree, found.doings, look.columns, ascii_only=look.ascii_only, most=look.most)
+
+
+def _recorded(store_at: str, trace: str, at: int | None) -> Recorded:
+    with open_store(store_at, readonly=True) as store:
         row = store.register.find_session(trace)
         records = list(store.records(row.number))
+        stale = store.stale(row.number)
     if not records:
         stop(f"{row.trace} has no events yet", Exit.USAGE)
     if at is not None and not 0 <= at < len(records):
         stop(f"{row.trace} has the events 0 to {len(records) - 1}, not {at}", Exit.USAGE)
-    return row, records[: None if at is None else at + 1]
+    return Recorded(row, records[: None if at is None else at + 1], stale)
 
 
-def _heading(row: SessionRecord, records: Sequence[Record], look: Look) -> str:
+def _heading(found: Recorded, look: Look) -> list[str]:
+    row, records = found.row, found.records
     last = records[-1].number
     place = f"event {last} of {row.count - 1}" if look.at is not None else f"{row.count} events"
-    return f"{row.trace}  {row.status}  {place}  {_time(row.opened_us)}"
+    lines = [look.cut(f"{row.trace}  {row.status}  {place}  {_time(row.opened_us)}")]
+    gone = sum(record.redacted for record in records)
+    if gone or found.stale:
+        marks = f"{gone} redacted, {len(found.stale)} stale (they depend on what was taken away)"
+        lines.append(look.cut(marks))
+    return lines
 
 
-def _workspace(tree: Tree, path: str) -> str:
-    node = tree.nodes.get(path)
+def _workspace_at(tree: Tree, path: str) -> Node:
+    """The workspace of a path, or of `@` and a line's number in the drawing."""
+    number = path.removeprefix("@")
+    place = path
+    if number != path and number.isascii() and number.isdecimal():
+        wanted = islice(rows(tree, {}), int(number[:9]), None)
+        place = next((row.path for row in wanted), path)
+    node = tree.nodes.get(place)
     if node is None:
         stop(f"no workspace was opened at {path[:80]}", Exit.USAGE)
+    return node
+
+
+def _workspace(node: Node, did: Doings) -> str:
     workspace = node.workspace
-    lines = [f"path: {path}", f"question: {line(write(workspace.question, '$q'), 2000)}"]
+    lines = [f"path: {node.path}", f"question: {line(write(workspace.question, '$q'), 2000)}"]
     for number, ask in enumerate(workspace.asks, 1):
         lines.append(f"$a{number}: {line(ask.written, 2000)}")
     for name, _, seen in workspace.shown:
@@ -129,8 +187,12 @@ def _workspace(tree: Tree, path: str) -> str:
         lines.append(f"unlocked {name}: {line(said, 2000)}")
     if workspace.note:
         lines.append(f"note: {line(workspace.note, 2000)}")
+    lines.append(f"answerer: {line(did.answerer, 2000)}")
     lines.append(f"fuel left: {workspace.fuel}")
     lines.append(f"outcome: {line(_said(workspace.outcome), 2000)}")
+    lines += [f"detail: {line(detail, 2000)}" for detail in did.details]
+    if did.marks:
+        lines.append(f"marks: {', '.join(did.marks)}")
     return "\n".join(lines)
 
 
@@ -142,25 +204,22 @@ def _said(outcome: Outcome | None) -> str:
     return f"({outcome.kind}{': ' if outcome.reason else ''}{outcome.reason})"
 
 
-def _tree_json(row: SessionRecord, records: Sequence[Record], tree: Tree) -> dict[str, Any]:
-    did = doings(records)
+def _tree_json(found: Recorded, tree: Tree) -> dict[str, Any]:
+    did = found.doings
     return {
-        "trace": row.trace,
-        "event": records[-1].number,
-        "events": row.count,
-        "status": row.status,
-        "answer": row.answer,
-        "digest": row.digest,
+        "trace": found.row.trace,
+        "event": found.records[-1].number,
+        "events": found.row.count,
+        "status": found.row.status,
+        "answer": found.row.answer,
+        "digest": found.row.digest,
         "workspaces": [
-            {**_node_json(node), **msgspec.to_builtins(did[node.path])}
-            if node.path in did
-            else _node_json(node)
-            for node in tree.nodes.values()
+            _node_json(node, did.get(node.path, Doings())) for node in tree.nodes.values()
         ],
     }
 
 
-def _node_json(node: Node) -> dict[str, Any]:
+def _node_json(node: Node, did: Doings) -> dict[str, Any]:
     workspace = node.workspace
     return {
         "path": workspace.path,
@@ -173,40 +232,41 @@ def _node_json(node: Node) -> dict[str, Any]:
         "refusal": workspace.refusal,
         "outcome": None if workspace.outcome is None else _said(workspace.outcome),
         "failed": isinstance(workspace.outcome, Failure),
+        **msgspec.to_builtins(did),
     }
 
 
 def replayed(store_at: str, trace: str, look: Look, *, json: bool) -> Iterator[str]:
     """The events one by one; with `at`, the tree at that event."""
+    found = _recorded(store_at, trace, look.at)
     if look.at is not None:
-        row, records = _recorded(store_at, trace, look.at)
-        tree = fold((record.path, record.event) for record in records)
+        tree = found.tree
         if json:
-            yield json_text.dumps(_tree_json(row, records, tree))
+            yield json_text.dumps(_tree_json(found, tree))
             return
-        yield _heading(row, records, look)
-        yield _event_line(records[-1], look.columns)
-        yield from drawn(
-            tree, doings(records), look.columns, ascii_only=look.ascii_only, most=look.most
-        )
+        yield from _heading(found, look)
+        yield _event_line(found, found.records[-1], look)
+        yield from _drawn(found, tree, look)
         return
-    row, records = _recorded(store_at, trace, None)
-    if not json:
-        yield _heading(row, records, look)
-    for record in records:
-        yield _event_json(record) if json else _event_line(record, look.columns)
+    if json:
+        yield from (_event_json(found, record) for record in found.records)
+        return
+    yield from _heading(found, look)
+    yield from (_event_line(found, record, look) for record in found.records)
 
 
-def _event_line(record: Record, columns: int) -> str:
+def _event_line(found: Recorded, record: Record, look: Look) -> str:
     kind = KINDS[record.kind].__name__
     author = record.authorship.author
-    return line(
-        f"{record.number:>6} {record.path:<12} {kind:<9} {author:<9} {record.payload.decode()}",
-        columns,
-    )
+    marks = "[redacted] " if record.redacted else ""
+    if record.number in found.stale:
+        marks += f"[stale: {found.stale[record.number]}] "
+    payload = line(record.payload.decode())
+    text = f"{record.number:>6} {record.path:<12} {kind:<9} {author:<9} {marks}{payload}"
+    return look.cut(text)
 
 
-def _event_json(record: Record) -> str:
+def _event_json(found: Recorded, record: Record) -> str:
     authorship = record.authorship
     return json_text.dumps(
         {
@@ -215,41 +275,28 @@ def _event_json(record: Record) -> str:
             "kind": KINDS[record.kind].__name__,
             "event": json_text.loads(record.payload),
             "redacted": record.redacted,
+            "stale": found.stale.get(record.number),
             **{name: value for name, value in msgspec.to_builtins(authorship).items() if value},
         }
     )
 
 
 def verified(store_at: str, traces: Sequence[str], *, anchor: str, json: bool) -> tuple[str, bool]:
-    """What a verification found, and whether all is sound."""
-    with Store.open(store_at, readonly=True) as store:
+    """What a verification found, and whether all is sound.
+
+    Raises:
+        Complaint: The anchor is no chain's head.
+    """
+    if anchor and not _ANCHOR.fullmatch(anchor):
+        stop(f"--anchor is a chain's head in hexadecimal digits, not {anchor[:40]!r}")
+    with open_store(store_at, readonly=True) as store:
         report = verify(store, traces, anchor=anchor, refold=True)
     if json:
         return msgspec.json.encode(report).decode(), not report.findings
     lines = [str(finding) for finding in report.findings[:40]]
     if len(report.findings) > len(lines):
         lines.append(f"… and {len(report.findings) - len(lines)} more findings")
-    state = "nothing differs" if not report.findings else f"{len(report.findings)} findings"
-    lines.append(f"{report.sessions} sessions, {report.events} events: {state}")
+    state = "nothing differs" if not report.findings else many(len(report.findings), "finding")
+    lines.append(f"{many(report.sessions, 'session')}, {many(report.events, 'event')}: {state}")
     lines.append(report.guarantee)
     return "\n".join(lines), not report.findings
-
-
-def redacted(
-    store_at: str, trace: str, event: int, *, reason: str, everywhere: bool, json: bool
-) -> str:
-    """What a redaction took away."""
-    with Store.open(store_at) as store:
-        report = redact(store, trace, event, reason=reason, everywhere=everywhere)
-    if json:
-        return msgspec.json.encode(report).decode()
-    return f"event {event} of {trace} is gone; {report}"
-
-
-def collected(store_at: str, traces: Sequence[str], *, run: str, force: bool, json: bool) -> str:
-    """What was removed."""
-    if not traces and not run:
-        stop("name traces, or a run with --run")
-    with Store.open(store_at) as store:
-        report = remove(store, traces=traces, run=run, force=force)
-    return msgspec.json.encode(report).decode() if json else str(report)

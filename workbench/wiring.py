@@ -1,6 +1,7 @@
 """Wiring: names to objects. Joins tasks, answerers, policies and caps into a setting."""
 
 from collections.abc import Callable
+from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -9,15 +10,18 @@ from msgspec import Struct
 from decomposition.answerers.base import Answerer
 from decomposition.caps import Caps
 from decomposition.consensus import comparable, known_rule
-from decomposition.document import read_document
+from decomposition.document import MAX_DOCUMENT_BYTES, read_document
+from decomposition.errors import BadTask
 from decomposition.hypertext import escape, parse
+from decomposition.memo import Choice
 from decomposition.message import Message, Pointer
 from decomposition.routing import Kind, Policy
 from decomposition.setting import Environs, Setting
 from decomposition.tasks import recognising, task_named
 from decomposition.tasks.base import AnyTask
-from workbench.exits import Exit, stop
-from workbench.specs import Cast, cast
+from workbench.exits import Complaint, Exit, stop
+from workbench.files import read_capped
+from workbench.specs import Cast, absolute, cast
 
 Reuse = Literal["none", "memo", "joins", "joins-shared"]
 
@@ -47,6 +51,20 @@ class Options(Struct, frozen=True):
     audit: float = 0.0
     timeout_s: float | None = None
     max_calls: int | None = None
+    memo_choice: str = "first"
+
+
+class Accepted(Options, frozen=True):
+    """Options as a run or a question was accepted with, and what must not change until its end."""
+
+    answerers: dict[str, list[str]] = {}
+    """Identities of whoever acts, by the name of the task; empty for no task."""
+    out: str = ""
+    """Where the results go; empty for standard output."""
+
+
+class Nobody(Complaint):
+    """No task knows a question, and nobody else was named to answer it."""
 
 
 class Posed(Struct, frozen=True):
@@ -56,6 +74,8 @@ class Posed(Struct, frozen=True):
     fuel: int
     task: str
     """Name of its task, empty for none."""
+    sha256: str = ""
+    """Of its document, empty for none."""
 
 
 def check(options: Options) -> None:
@@ -69,6 +89,7 @@ def check(options: Options) -> None:
     _whole("--node-samples", options.node_samples, 1, 64)
     _whole("--max-calls", options.max_calls, 0, MAX_FUEL)
     _whole("--max-workspaces", options.workspaces, 1, MAX_FUEL)
+    _whole("--seed", options.seed, -(1 << 63), (1 << 63) - 1)
     if not 1 <= options.depth <= MAX_DEPTH:
         stop(f"--depth must be from 1 to {MAX_DEPTH}; the default cap is {Caps().depth}")
     if not 0 <= options.audit <= 1:
@@ -76,7 +97,11 @@ def check(options: Options) -> None:
     if options.timeout_s is not None and not options.timeout_s > 0:
         stop("--timeout must be more than 0 seconds")
     _one_of("--reuse", options.reuse, get_args(Reuse))
-    _one_of("--policy", options.policy, get_args(Kind))
+    # A table has rows, which no option can say.
+    _one_of("--policy", options.policy, tuple(kind for kind in get_args(Kind) if kind != "table"))
+    _one_of("--memo-choice", options.memo_choice, get_args(Choice))
+    if options.memo_choice != "first" and options.reuse != "memo":
+        stop("--memo-choice is for --reuse memo")
     _one_of("--share", options.share, ("nothing", "children"))
     if not known_rule(options.rule):
         stop("--rule must be majority, plurality, plurality-T, unanimous, ahead-K or verify")
@@ -96,7 +121,7 @@ def setting_of(
         Complaint: The options do not fit together.
     """
     check(options)
-    if options.policy in ("amplify", "cascade", "table"):
+    if options.policy in ("amplify", "cascade"):
         stop(f"--policy {options.policy} needs a student, and students cannot act yet")
     chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed)
     environment = task.primitives() if task is not None else None
@@ -108,6 +133,7 @@ def setting_of(
         seed=options.seed,
         normalise=task.normalise if task is not None else comparable,
         memo=options.reuse == "memo",
+        memo_choice=options.memo_choice,  # type: ignore[arg-type]
         audit=options.audit,
         joins={"joins": "session", "joins-shared": "shared"}.get(options.reuse, "none"),  # type: ignore[arg-type]
         node_samples=options.node_samples,
@@ -121,18 +147,75 @@ def setting_of(
     return setting, Cast(chosen.members, samples, rule)
 
 
-def pose(question: str, options: Options, context: Path | None = None) -> Posed:
-    """The root of a question, with its task's facts or a document behind a pointer.
+def identities(setting: Setting) -> list[str]:
+    """Who acts in a setting; the identity of a user's own file holds a hash of it."""
+    acting = [*setting.overseer, *([setting.environs.answerer] if setting.environs else [])]
+    return [answerer.identity for answerer in acting]
+
+
+def accepted(
+    options: Options, settings: dict[str, tuple[Setting, Cast]], out: Path | None = None
+) -> Accepted:
+    """What is kept of options, so that work goes on with the same answerers in any folder."""
+    given = {name: getattr(options, name) for name in Options.__struct_fields__}
+    given["by"] = absolute(options.by)
+    who = {task: identities(setting) for task, (setting, _) in settings.items()}
+    return Accepted(**given, answerers=who, out="" if out is None else str(out.absolute()))
+
+
+def setting_as_accepted(kept: Accepted, task: str) -> tuple[Setting, Cast]:
+    """The setting in which accepted work goes on.
 
     Raises:
-        Complaint: The question is blank, or no task knows it and nobody else answers.
+        Complaint: Whoever answers is no longer who it was.
+    """
+    found = setting_of(kept, named(task) if task else None)
+    before, now = kept.answerers.get(task), identities(found[0])
+    if before is not None and before != now:
+        changed = [
+            f"{old} is now {new}" for old, new in zip(before, now, strict=False) if old != new
+        ]
+        stop(
+            f"--by {kept.by}: who answers has changed since this was accepted\n"
+            + "\n".join(changed[:4] or ["another number of answerers"])
+            + "\nput it back as it was, or begin anew",
+            Exit.BAD_DATA,
+        )
+    return found
+
+
+def named(task: str) -> AnyTask:
+    """The task of this name.
+
+    Raises:
+        Complaint: There is none.
+    """
+    try:
+        return task_named(task)
+    except BadTask as error:
+        stop(str(error))
+
+
+def pose(question: str, options: Options, context: Path | None = None, sha256: str = "") -> Posed:
+    """The root of a question, with its task's facts or a document behind a pointer.
+
+    Args:
+        question: As it was asked.
+        options: Name the task and the fuel.
+        context: The document.
+        sha256: What its hash must be; empty for any.
+
+    Raises:
+        Complaint: The question is blank, the document cannot be read or is another one.
         BadTask: The question or its context does not hold together.
     """
     if not question.strip():
         stop("the question is empty")
     task = task_of(question, options)
     if context is not None:
-        return Posed(_with_document(question, context), options.fuel or DEFAULT_FUEL, "")
+        raw = document(context, sha256)
+        message = _with_document(question, raw, context.name)
+        return Posed(message, options.fuel or DEFAULT_FUEL, "", hashed(raw).hexdigest())
     found = task.parse_root(question) if task is not None else None
     if task is None or found is None:
         return Posed(Message.of(question), options.fuel or DEFAULT_FUEL, "")
@@ -144,7 +227,7 @@ def pose(question: str, options: Options, context: Path | None = None) -> Posed:
 def task_of(question: str, options: Options) -> AnyTask | None:
     """The task of a question: the one that was named, else the one that recognises it."""
     if options.task:
-        task = task_named(options.task)
+        task = named(options.task)
         if task.parse_root(question) is None:
             stop(
                 f"this is not a question of the task {task.name}: {question[:80]!r}", Exit.BAD_DATA
@@ -153,14 +236,25 @@ def task_of(question: str, options: Options) -> AnyTask | None:
     return recognising(question)
 
 
-def _with_document(question: str, path: Path) -> Message:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        stop(f"cannot read the context {str(path)!r}: {error.strerror}", Exit.BAD_DATA)
-    document = read_document(raw, path.name)
+def document(path: Path, sha256: str = "") -> bytes:
+    """The bytes of a document.
+
+    Raises:
+        Complaint: It cannot be read, is too long, or is not the one with this hash.
+    """
+    raw = read_capped(path, MAX_DOCUMENT_BYTES, "the context")
+    if sha256 and hashed(raw).hexdigest() != sha256:
+        stop(
+            f"the context {path} has changed since this was accepted\n"
+            "put it back as it was, or begin anew",
+            Exit.BAD_DATA,
+        )
+    return raw
+
+
+def _with_document(question: str, raw: bytes, name: str) -> Message:
     nothing = parse(escape(question), lambda _: Pointer())
-    pointer = Pointer(message=document, title=path.name)
+    pointer = Pointer(message=read_document(raw, name), title=name)
     return Message((*nothing.parts, "\n\nContext: ", pointer))
 
 
@@ -172,7 +266,7 @@ def _environs(task: AnyTask, environment: Answerer) -> Environs:
 def _expert_of(task: AnyTask | None) -> Callable[[], Answerer]:
     def expert() -> Answerer:
         if task is None:
-            stop(
+            raise Nobody(
                 "no task knows this question, so there is no scripted expert for it\n"
                 "give your own with --by FILE.py:NAME, or see `workbench tasks`"
             )

@@ -44,13 +44,13 @@ COMMAND_LINE = (
     Case("brackets alone", ("ask", "1 + 2", "--by", "majority[expert,"), 2, "no answerer"),
     Case("missing user file", ("ask", "x", "--by", "none.py:f"), 3, "none.py"),
     Case("nobody knows", ("ask", "why is the sky blue?"), 2, "--by FILE.py:NAME"),
-    Case("unknown task", ("ask", "1 + 2", "--task", "arithmetics"), 3, "arithmetic"),
+    Case("unknown task", ("ask", "1 + 2", "--task", "arithmetics"), 2, "arithmetic"),
     Case("wrong task", ("ask", "1 + 2", "--task", "game24"), 3, "not a question of"),
     Case("missing context", ("ask", "x", "--context", "none.md"), 3, "cannot read"),
     Case("missing file", ("amplify", "none.jsonl"), 3, "cannot read none.jsonl"),
     Case("a folder", ("amplify", "."), 3, "folder"),
     Case("no file", ("amplify",), 2, "file of questions"),
-    Case("unknown run", ("amplify", "--resume", "nobody"), 2, "nobody"),
+    Case("run of no store", ("amplify", "--resume", "nobody"), 5, "no store is here"),
     Case("no store", ("trace", "show", "t-ffff"), 5, "no store is here"),
 )
 
