@@ -62,7 +62,7 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
                 path, question, samples, fuel, asks, shown, note, noted, event.pointers, event.wait
             )
         case Noted():
-            shown = tuple(each for each in shown if not each[0].startswith("$n."))
+            shown = tuple([each for each in shown if not each[0].startswith("$n")])
             noted = read(workspace, event.text)
             return Workspace(path, question, samples, fuel, asks, shown, event.text, noted)
         case Abstained():
@@ -70,8 +70,14 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
         case Refused():
             if workspace.closed:
                 return workspace
-            refusals = workspace.refusals + 1
-            return replace(workspace, fuel=fuel, refusal=event.reason, refusals=refusals)
+            return replace(
+                workspace,
+                fuel=fuel,
+                refusal=event.reason,
+                refusals=workspace.refusals + 1,
+                bound=event.bound,
+                starved=workspace.starved + (event.bound == "fuel"),
+            )
         case Failed():
             return replace(workspace, outcome=event.failure, waiting=())
         case Joined():

@@ -2,7 +2,9 @@
 
 DecompositionError
 ├── IllegalAction          an answerer chose what it may not do; recorded, costs one fuel
-│   └── FuelExhausted      the action spends more fuel than is left
+│   ├── FuelExhausted      the action spends more fuel than is left
+│   └── TooDeep            subquestions below the deepest level at which one may ask
+├── CapReached             an ask takes the session over its cap of workspaces, which ends it
 ├── TransientFault         try the same call again later; never an event of the tree
 ├── RunStopped             the run stops here and can be resumed
 ├── BadTask                a task, a context or a question does not hold together
@@ -12,6 +14,8 @@ DecompositionError
 └── EngineBug              our own mistake; never caught
 """
 
+from decomposition.message import Bound
+
 
 class DecompositionError(Exception):
     """Base of every error that the engine raises on purpose."""
@@ -20,9 +24,23 @@ class DecompositionError(Exception):
 class IllegalAction(DecompositionError):
     """An action that has no effect; its message is shown to the answerer."""
 
+    bound: Bound = ""
+
 
 class FuelExhausted(IllegalAction):
     """An action that spends more fuel than the workspace has left."""
+
+    bound = "fuel"
+
+
+class TooDeep(IllegalAction):
+    """An ask so deep in the tree that nobody may ask there."""
+
+    bound = "depth"
+
+
+class CapReached(DecompositionError):
+    """An ask with which the session would have more workspaces than it may; it ends as a whole."""
 
 
 class TransientFault(DecompositionError):

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from decomposition.actions import Share, Wait
-from decomposition.hypertext import Failure, Message
+from decomposition.message import Bound, Failure, Message
 
 ROOT: Final = "0"
 """The path of a root workspace; its samples are `0:0`, `0:1`, …"""
@@ -45,6 +45,8 @@ class Asked(Event, frozen=True, omit_defaults=True, gc=False):
     """Questions over the cap of one action, not opened."""
     given: int | None = None
     """Fuel that the asker named for each sample; None for equal parts."""
+    voted: bool = False
+    """Samples, rule and sharing are the session's: the asker asked for one answer."""
 
 
 class Unlocked(Event, frozen=True, omit_defaults=True, gc=False):
@@ -98,6 +100,10 @@ class Refused(Event, frozen=True, omit_defaults=True, gc=False):
     """An action was illegal: it had no effect and cost one fuel."""
 
     reason: str
+    bound: Bound = ""
+    """What of the place made it illegal: who was refused for that is not reused elsewhere."""
+    late: bool = False
+    """It stood behind an unlock that had ended the turn: counts as before what that shows."""
 
 
 class Failed(Event, frozen=True, omit_defaults=True, gc=False):
@@ -106,6 +112,8 @@ class Failed(Event, frozen=True, omit_defaults=True, gc=False):
     failure: Failure
     detail: str = ""
     """For the reader of the trace, never shown in a view: paths of a cycle, an error's text."""
+    whole: bool = False
+    """The session ended as a whole, at its cap of workspaces."""
 
 
 class Joined(Event, frozen=True, omit_defaults=True, gc=False):

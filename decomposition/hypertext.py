@@ -41,6 +41,7 @@ _NAME = r"\$(?:q|a[1-9][0-9]{0,8}|n)(?:\.[1-9][0-9]{0,8})*(?![A-Za-z0-9_])"
 POINTER_NAME: Final = re.compile(_NAME)
 _LENGTHENS = re.compile(r"[A-Za-z0-9_]|\.[0-9]|\\[A-Za-z0-9_.\\]")
 _TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}(?:\\(?=[A-Za-z0-9_.\\]))?|[\[\]]")
+_NAMED_LAST = re.compile(rf"(?:{_NAME}|\\)\Z")
 _ESCAPED = re.compile(r"[\[\]]|\\(?=[\[\]$\\]|\Z)|\$(?=[qan])")
 _BACKSLASHED = re.compile(r"\\([\[\]$\\])")
 
@@ -222,7 +223,7 @@ def write_out(message: Message, nesting: int = MAX_NESTING) -> str:
     return "".join(written)
 
 
-def content_hash(message: Message, of_answer: Callable[[str], str]) -> str:
+def content_hash(message: Message, of_answer: Callable[[str], str], *, folds: bool = False) -> str:
     """The structural hash of a message, `b2:` and 64 hexadecimal digits.
 
     Messages share content, so what is nested is hashed once however often and however deep it
@@ -231,6 +232,7 @@ def content_hash(message: Message, of_answer: Callable[[str], str]) -> str:
     Args:
         message: What is hashed.
         of_answer: Hash of the answer at an address, or the address itself while it is pending.
+        folds: Fold texts as the cycle check does.
     """
     done: dict[int, str] = {}
     todo = [message]
@@ -247,13 +249,15 @@ def content_hash(message: Message, of_answer: Callable[[str], str]) -> str:
             continue
         todo.pop()
         if id(current) not in done:
-            done[id(current)] = _hash(current, done, of_answer)
+            done[id(current)] = _hash(current, done, of_answer, folds=folds)
     return done[id(message)]
 
 
-def _hash(message: Message, done: Mapping[int, str], of_answer: Callable[[str], str]) -> str:
+def _hash(
+    message: Message, done: Mapping[int, str], of_answer: Callable[[str], str], *, folds: bool
+) -> str:
     state = blake2b(digest_size=HASH_BYTES)
-    for part in _joined(message):
+    for part in _folded_parts(message) if folds else _joined(message):
         if isinstance(part, str):
             state.update(b"s" + _framed(part))
             continue
@@ -309,21 +313,35 @@ def folded(text: str) -> str:
 def folded_hash(message: Message) -> str:
     """What tells whether two questions are the same for the cycle check.
 
-    The folded text itself for a message of text only, else a content hash. Pointers to answers
-    count by address, whether the answer has arrived or not, so that the check does not depend
-    on time.
+    The folded text itself for a message of text only, else a content hash of folded texts, those
+    of nested content too. Pointers to answers count by address, whether the answer has arrived
+    or not, so that the check does not depend on time.
     """
     first = message.parts[0] if len(message.parts) == 1 else None
     if type(first) is str:
         return folded(first)
-    parts = tuple(folded(part) if isinstance(part, str) else part for part in message.parts)
-    return content_hash(Message(parts), str)
+    return content_hash(message, str, folds=True)
+
+
+def _folded_parts(message: Message) -> Iterator[str | Pointer]:
+    """The parts with folded texts; beside a pointer white space is kept, as one space."""
+    parts = list(_joined(message))
+    last = len(parts) - 1
+    for place, part in enumerate(parts):
+        if isinstance(part, str):
+            text = folded(part)
+            before = " " if place and part[0].isspace() else ""
+            after = " " if place < last and text and part[-1].isspace() else ""
+            yield before + text + after
+        else:
+            yield part
 
 
 def cut_written(written: str, limit: int) -> str:
     """The longest beginning of at most `limit` bytes that means a beginning of the whole.
 
-    A cut falls neither inside a name or an escape nor between brackets that close.
+    A cut falls neither inside a name or an escape nor between brackets that close, unless nothing
+    else is left: then it falls inside them and they are closed behind it.
     """
     kept = written.encode()[:limit].decode("utf-8", "ignore")
     if len(kept) == len(written):
@@ -343,4 +361,33 @@ def cut_written(written: str, limit: int) -> str:
                 depth += 1
             else:
                 depth -= 1
-    return written[: opened if depth else end]
+    kept = written[: _sound_end(written, opened if depth else end)]
+    return kept if kept.strip() else _cut_inside(written, limit, partners)
+
+
+def _sound_end(written: str, end: int) -> int:
+    """The end, or the place before it of what the cut would make a name or an escape."""
+    found = _NAMED_LAST.search(written, 0, end)
+    if found is None:
+        return end
+    whole = _TOKEN.match(written, found.start())
+    return end if whole is not None and whole.end() == end else found.start()
+
+
+def _cut_inside(written: str, limit: int, partners: frozenset[int]) -> str:
+    """The longest beginning of at most `limit` bytes, its open brackets closed."""
+    end = depth = closing = size = room = 0
+    for token in _TOKEN.finditer(written):
+        start, stop = token.span()
+        size += len(written[end:stop].encode())
+        if start in partners:
+            depth += 1 if written[start] == "[" else -1
+        if size + depth > limit:
+            break
+        end, closing, room = stop, depth, limit - size - depth
+    rest = written[end:].encode()[:room].decode("utf-8", "ignore")
+    following = _TOKEN.search(written, end)
+    stop = end + len(rest)
+    if following is not None:
+        stop = min(stop, following.start())
+    return written[: _sound_end(written, stop)] + "]" * closing

@@ -8,11 +8,13 @@ no task per workspace: an answerer gets many views in one call.
 import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from decomposition.actions import Given
 from decomposition.answerers.base import Answerer
+from decomposition.answerers.foreign import acted, told
 from decomposition.errors import EngineBug, RunStopped, TransientFault
 from decomposition.memo import actions, audited, choose, keeps
 from decomposition.message import Broke, Failure
@@ -118,7 +120,7 @@ class Loop:
                 self._dismiss()
                 if self._refused and not self._flights and not self._moving:
                     break
-                await self._act()
+                await self._act_on()
             return self._open
         finally:
             gc.set_threshold(*thresholds)
@@ -162,6 +164,21 @@ class Loop:
 
     # -- acting ------------------------------------------------------------------------------
 
+    async def _act_on(self) -> None:
+        """Act; where the run must stop, what was given by then is committed first.
+
+        Raises:
+            RunStopped: As `run`.
+        """
+        try:
+            await self._act()
+        except RunStopped:
+            with suppress(RunStopped):
+                await self._land(wait=False)
+            with suppress(RunStopped):
+                await self._commit()
+            raise
+
     async def _act(self) -> None:
         """Show views and take turns: at once from answerers that do not wait."""
         jobs = self._automated(self._gathered())
@@ -177,7 +194,8 @@ class Loop:
             givens = await self._asked(batch)
             self._settle(batch, givens, self._clock.monotonic_us() - started)
         if not jobs or self._flights:
-            await self._land(wait=not instant)
+            staged = any([session.staged for session in self._open])
+            await self._land(wait=not instant and not staged)
 
     def _gathered(self) -> list[Job]:
         """The next workspaces of the open sessions, each with its view."""
@@ -200,7 +218,7 @@ class Loop:
 
     def _automated(self, jobs: list[Job]) -> list[Job]:
         """Use recorded turns where the setting wants it; the jobs that are left to ask."""
-        if self._memo is None or not any(job.session.setting.memo for job in jobs):
+        if self._memo is None or not any([each.setting.memo for each in self._open]):
             return jobs
         found = self._memo.turns([job.view.key for job in jobs])
         left: list[Job] = []
@@ -251,13 +269,7 @@ class Loop:
 
     async def _timed(self, jobs: list[Job]) -> tuple[list[Given], int]:
         started = self._clock.monotonic_us()
-        limit = jobs[0].session.setting.timeout_s
-        try:
-            async with asyncio.timeout(limit):
-                givens: list[Given] = await self._asked(jobs)
-        except TimeoutError:
-            late: Given = Failure("timeout", "the answerer took longer than it may")
-            givens = [late for _ in jobs]
+        givens = await self._asked(jobs)
         return givens, self._clock.monotonic_us() - started
 
     @property
@@ -265,7 +277,11 @@ class Loop:
         return any(each.moving for each in self._open)
 
     async def _land(self, *, wait: bool) -> None:
-        """Take the turns of the calls that are done; wait for one if there is nothing else."""
+        """Take the turns of the calls that are done; wait for one if there is nothing else.
+
+        Raises:
+            RunStopped: One of the calls cannot go on; the turns of the others are taken.
+        """
         if not self._flights:
             if wait and self._open and not self._moving and not self._refused:
                 raise EngineBug("open sessions, and nothing that anybody could do")
@@ -274,9 +290,16 @@ class Loop:
         await asyncio.wait(tasks, timeout=None if wait else 0, return_when=asyncio.FIRST_COMPLETED)
         landed = [flight for flight in self._flights if flight.task.done()]
         self._flights = [flight for flight in self._flights if not flight.task.done()]
+        fault: BaseException | None = None
         for flight in landed:
+            error = flight.task.exception()
+            if error is not None:
+                fault = fault or error
+                continue
             givens, duration_us = flight.task.result()
             self._settle(flight.jobs, givens, duration_us)
+        if fault is not None:
+            raise fault
 
     # -- asking an answerer ------------------------------------------------------------------
 
@@ -287,11 +310,14 @@ class Loop:
             RunStopped: The fault did not pass.
         """
         answerer = jobs[0].seat.answerer
+        limit = jobs[0].session.setting.timeout_s
         views = [job.view for job in jobs]
         pause_s = FIRST_PAUSE_S
         for left in reversed(range(RETRIES)):
             try:
-                return await self._tried(answerer, views)
+                if limit is None:
+                    return await self._tried(answerer, views)
+                return await self._tried_in_time(answerer, views, limit)
             except TransientFault as fault:
                 if not left:
                     raise RunStopped(f"{answerer.identity} does not answer: {fault}") from fault
@@ -299,16 +325,40 @@ class Loop:
                 pause_s *= 2
         raise EngineBug("the last try neither answered nor raised")
 
-    async def _tried(self, answerer: Answerer, views: Sequence[View]) -> list[Given]:
+    async def _tried_in_time(
+        self, answerer: Answerer, views: Sequence[View], limit: float
+    ) -> list[Given]:
+        """Turns for a batch, or time-outs; foreign code is asked for one view at a time."""
+        if answerer.file and len(views) > 1:
+            return [(await self._tried_in_time(answerer, [view], limit))[0] for view in views]
+        late: list[Given] = [Failure("timeout", "the answerer took longer than it may")]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limit * len(views)
         try:
-            givens = list(await answerer.act(views))
+            async with asyncio.timeout_at(until):
+                givens = await self._tried(answerer, views, apart=True)
+        except TimeoutError:
+            return late * len(views)
+        return givens if loop.time() <= until else late * len(views)
+
+    async def _tried(
+        self, answerer: Answerer, views: Sequence[View], *, apart: bool = False
+    ) -> list[Given]:
+        try:
+            given = acted(answerer, views, apart=apart) if answerer.file else answerer.act(views)
+            givens = list(await given)
         except (TransientFault, RunStopped, EngineBug):
             raise
-        except Exception as error:  # noqa: BLE001 - a user's answerer may raise anything
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return [_broke(answerer, error) for _ in views]
+        # A user's answerer may raise anything, and end neither the run nor the program by it.
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001
             if len(views) == 1:
-                kind = type(error).__name__
-                return [Broke("answerer", f"the answerer broke ({kind})", detail=str(error))]
-            return [(await self._tried(answerer, [view]))[0] for view in views]
+                return [_broke(answerer, error)]
+            return [(await self._tried(answerer, [view], apart=apart))[0] for view in views]
         if len(givens) != len(views):
             wrong: Given = Failure("answerer", "the answerer gave too few or too many turns")
             return [wrong] * len(views)
@@ -328,10 +378,11 @@ class Loop:
             else:
                 session.counts.calls += 1
             before = len(session.staged)
-            remembered = session.setting.memo and seat.role != "primitive" and keeps(job.view)
-            key = job.view.key if remembered else b""
+            key = b""
+            if session.setting.memo and seat.role != "primitive":
+                key = job.view.key if keeps(job.view, job.node.workspace.bound) else b""
             session.act(job.node, given, authorship, key)
-            if job.audit is not None:
+            if job.audit is not None and len(session.staged) > before:
                 fresh = [(p, e) for p, e, by in session.staged[before:] if by is authorship]
                 session.audit(job.node.path, job.audit, fresh)
 
@@ -343,3 +394,9 @@ class Loop:
             self._clock.monotonic_us(),
             duration_us,
         )
+
+
+def _broke(answerer: Answerer, error: BaseException) -> Given:
+    """The failure that stands for an answerer's own error."""
+    kind = type(error).__name__
+    return Broke("answerer", f"the answerer broke ({kind})", detail=told(error, answerer.file))

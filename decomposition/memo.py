@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from decomposition.actions import Abstain, Action, Ask, Note, Reply, Turn, Unlock
 from decomposition.events import Abstained, Asked, Deferred, Entry, Noted, Replied, Unlocked
-from decomposition.hypertext import PLACE_BOUND, Failure
+from decomposition.message import PLACE_BOUND, Bound, Failure
 from decomposition.ports import MemoTurn
 from decomposition.view import View
 
@@ -23,11 +23,17 @@ _SCALE: Final = 1 << 64
 
 
 def actions(entries: Sequence[Entry]) -> Turn | None:
-    """The turn that these events came from; None where it cannot be read off them."""
+    """The turn that these events came from; None where it cannot be read off them.
+
+    What an answerer gave, not what the session's votes made of it: whoever acts it out has
+    votes of its own.
+    """
     turn: list[Action] = []
     for _, event in entries:
         match event:
-            case Asked(questions, _, samples, rule, share, eager, 0, given):
+            case Asked(questions, _, _, _, _, eager, 0, given, True):
+                turn.append(Ask(questions, eager=eager, fuel=given))
+            case Asked(questions, _, samples, rule, share, eager, 0, given, False):
                 turn.append(Ask(questions, samples, rule, share, eager, given))
             case Unlocked(pointers, wait):
                 turn.append(Unlock(pointers, wait))
@@ -44,8 +50,22 @@ def actions(entries: Sequence[Entry]) -> Turn | None:
     return tuple(turn) or None
 
 
-def keeps(view: View) -> bool:
-    """Whether a turn for this view may be used elsewhere."""
+def same(one: Sequence[Entry], other: Sequence[Entry]) -> bool:
+    """Whether two turns say the same; by their events where no actions can be read off them."""
+    acted, other_acted = actions(one), actions(other)
+    if acted is None or other_acted is None:
+        return [event for _, event in one] == [event for _, event in other]
+    return acted == other_acted
+
+
+def keeps(view: View, bound: Bound) -> bool:
+    """Whether a turn for this view may be used elsewhere.
+
+    Args:
+        bound: What of its place the workspace was last refused for.
+    """
+    if bound:
+        return False
     for content in view.shown.values():
         if isinstance(content, Failure) and content.kind in PLACE_BOUND:
             return False

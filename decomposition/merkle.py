@@ -2,7 +2,9 @@
 
 The digest of a workspace covers its question as it was seen, its actions in written form, the
 content that each unlock showed, and the digests of its subquestions by number and sample.
-Names are relative, so equal deliberations in different places have equal digests.
+Names are relative, so equal deliberations in different places have equal digests. A sampled
+root counts with its rule and its winner. A session that reached its cap of workspaces has the
+digest of its question and of having reached it: how far it came by then depends on the order.
 """
 
 from collections.abc import Iterable
@@ -12,10 +14,12 @@ from typing import Final
 from decomposition.events import (
     Abstained,
     Asked,
+    Combined,
     Deferred,
     Event,
     Failed,
     Noted,
+    Opened,
     Refused,
     Replied,
     Unlocked,
@@ -54,6 +58,12 @@ def asked(event: Asked) -> str:
     """An ask as it enters the digest."""
     options = f"{event.samples} {event.rule} {event.share}" if event.samples > 1 else ""
     return f"A{len(event.questions)} {options}\0" + "\0".join(event.questions)
+
+
+def combined(opened: Opened, verdict: Combined | None) -> str:
+    """A sampled root's votes as they enter the digest."""
+    winner = "none" if verdict is None or verdict.winner is None else verdict.winner
+    return f"C{len(opened.fuel)} {opened.rule} {opened.share} {winner}"
 
 
 def unlocked(event: Unlocked) -> str:

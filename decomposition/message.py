@@ -3,7 +3,7 @@
 Values only; `hypertext` reads and writes them.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -74,5 +74,8 @@ FAILURE_KINDS: Final = (
     "answerer",
     "abstained",
 )
+Bound = Literal["", "fuel", "depth"]
+"""What of its place an action was refused for; empty where it is illegal anywhere."""
+
 PLACE_BOUND: Final = frozenset({"cycle", "fuel", "spend", "timeout", "provider"})
 """Kinds of failure that belong to their place: nothing whose subtree holds one is reused."""

@@ -39,7 +39,7 @@ def sight(
 def view(workspace: Workspace, looking: Sight) -> View:
     """The view of an open workspace, as `looking` sees it."""
     question = write(workspace.question, "$q")
-    text = f"Question: {_indented(question)}\n"
+    text = f"Question: {indented(question)}\n"
     shown: Mapping[str, str | Failure] = _NOTHING
     asked: tuple[Seen, ...] = ()
     fuel = band(workspace.fuel) if looking.sees_fuel else ""
@@ -102,14 +102,14 @@ def _more(
     for each in asked:
         name = each.name
         lines.append(
-            f"Subquestion {name}: {_indented(each.question)}\n"
+            f"Subquestion {name}: {indented(each.question)}\n"
             f"Answer {name}: {_content(each.answer)}\n"
         )
     lines += [f"{name}: {_content(shown[name])}\n" for name in others if name[1] != "q"]
     if note:
-        lines.append(f"Note: {_indented(note)}\n")
+        lines.append(f"Note: {indented(note)}\n")
     if refusal:
-        lines.append(f"Refused: {_indented(refusal)}\n")
+        lines.append(f"Refused: {indented(refusal)}\n")
     if fuel:
         lines.append(f"Fuel: {fuel}\n")
     return "".join(lines)
@@ -122,7 +122,7 @@ def _titles(workspace: Workspace) -> str:
         if isinstance(content, Message):
             visible.append((name, content))
     return "".join(
-        f"Title of {name}.{place}: {_indented(pointer.title)}\n"
+        f"Title of {name}.{place}: {indented(pointer.title)}\n"
         for name, message in visible
         for place, pointer in enumerate(message.pointers(), 1)
         if pointer.title
@@ -131,13 +131,13 @@ def _titles(workspace: Workspace) -> str:
 
 def _content(content: str | Failure | None) -> str:
     if isinstance(content, str):
-        return "= " + _indented(content)
+        return "= " + indented(content)
     if content is None:
         return f"({LOCKED})"
-    reason = f": {_indented(content.reason)}" if content.reason else ""
+    reason = f": {indented(content.reason)}" if content.reason else ""
     return f"({content.kind}{reason})"
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
     """Text of which no line, however it is broken, begins where the view's own lines do."""
     return text if text.isprintable() else _BREAK.sub(r"\g<0>  ", text)

@@ -7,13 +7,13 @@ answerer before the loop has committed what is staged.
 from collections.abc import Sequence
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from msgspec.structs import replace
 
 from decomposition.actions import Abstain, Ask, Given, Reply, Turn
 from decomposition.consensus import comparable, decide
-from decomposition.errors import EngineBug, IllegalAction
+from decomposition.errors import CapReached, EngineBug, IllegalAction
 from decomposition.events import (
     ROOT,
     Abstained,
@@ -34,12 +34,12 @@ from decomposition.events import (
     Woken,
 )
 from decomposition.hypertext import addresses, content_hash, folded_hash, is_plain, storable, write
-from decomposition.memo import actions
+from decomposition.memo import same
 from decomposition.message import FAILURE_KINDS, PLACE_BOUND, Broke, Failure, Message, Outcome
 from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import view
 from decomposition.routing import route
-from decomposition.setting import Counts, Outlook, Seat, Setting, Status
+from decomposition.setting import Counts, Outlook, Seat, Setting, Status, check_votes
 from decomposition.step import asked, overdue, step
 from decomposition.tree import Node, Slot, Tree, fold
 from decomposition.view import View
@@ -48,6 +48,8 @@ from decomposition.workspace import Workspace
 QUESTION_KEY_BYTES: Final = 20
 _CLOSING: Final = frozenset({Replied, Abstained, Failed, Joined})
 _place = attrgetter("key")
+_BOTH: Final = 2
+"""Fuel of an unlock and of the refusal of what stands behind it."""
 _ENDED: Final = "an unlock ends the turn; later actions in it are refused"
 
 
@@ -93,16 +95,21 @@ class Session:
     # -- beginning ---------------------------------------------------------------------------
 
     def begin(self, question: Message, fuel: int, samples: int = 1, rule: str = "majority") -> None:
-        """Stage the root question; each sample gets the whole of `fuel`."""
+        """Stage the root question; each sample gets the whole of `fuel`.
+
+        Raises:
+            BadPolicy: The rule can come to nothing with so many samples.
+        """
         members = len(self.setting.overseer)
         if members > 1:
             samples = members
+        if samples > 1:
+            check_votes(rule, samples)
         self.note(ROOT, Opened(question, (fuel,) * samples, rule, self.setting.share))
 
     def resume(self, entries: Sequence[Entry]) -> None:
         """Go on where these committed events end."""
-        self.tree = fold(entries, keep=self._keep)
-        self.tree.collect = self._joins
+        self.tree = self._refolded(entries) if self._joins else fold(entries, keep=self._keep)
         self.committed = len(entries)
         self.tree.resume()
         for node in self.tree.nodes.values():
@@ -110,6 +117,21 @@ class Session:
                 self.tree.folds_as(node, folded_hash(node.workspace.question))
         if not entries:
             raise EngineBug("a session without events cannot be resumed")
+
+    def _refolded(self, entries: Sequence[Entry]) -> Tree:
+        """The tree after these events; what they closed can be joined as before."""
+        self.tree = tree = Tree(keep=self._keep)
+        tree.collect = True
+        for path, event in entries:
+            tree.apply(path, event)
+            for node in tree.fresh:
+                seat = self._seat(self._role(node), node.workspace)
+                node.tainted = node.tainted or seat.looking.sees_fuel
+                node.tag = self._question_key(node, seat)
+            tree.fresh = []
+            if tree.settled:
+                self._remember_answers()
+        return tree
 
     # -- what needs no answerer --------------------------------------------------------------
 
@@ -140,10 +162,13 @@ class Session:
 
     def _open(self, node: Node) -> None:
         """Decide who works a demanded question, or that nobody needs to."""
-        if node.opened:
+        workspace = node.workspace
+        if node.opened or workspace.outcome is not None:
             return
         node.opened = True
-        workspace = node.workspace
+        if self.tree.overrun is not None:
+            self._stop(node)
+            return
         acted = bool(node.trail)
         node.seat = seat = self._only_seat or self._seat(self._role(node), workspace)
         if self._joins and not acted and self._join(node, seat):
@@ -152,6 +177,8 @@ class Session:
             return
         if workspace.waiting:
             self._await_again(node)
+        elif acted:
+            self._go_on(node, workspace)
         else:
             self._let_act(node)
 
@@ -212,7 +239,7 @@ class Session:
             return
         answers = [self._comparable(slot, place) for place in range(len(slot.results))]
         verdict = decide(slot.asked.rule, answers, slot.samples)
-        if verdict.more and len(slot.results) < slot.samples:
+        if verdict.more and len(slot.results) < slot.samples and self.tree.overrun is None:
             last = len(slot.results) == slot.samples - 1
             self.note(slot.address, Sampled(verify=last and slot.asked.rule == "verify"))
             return
@@ -249,8 +276,8 @@ class Session:
 
     def _join(self, node: Node, seat: Seat) -> bool:
         """Take the answer of an equal question that was closed cleanly, if there is one."""
-        if seat.role == "primitive" and not is_plain(node.workspace.question):
-            return False  # reading a large context again costs less than hashing it
+        if seat.looking.sees_fuel:
+            node.tainted = True  # what its fuel told it belongs to its place
         key = self._question_key(node, seat)
         if not key:
             return False
@@ -272,13 +299,20 @@ class Session:
         return True
 
     def _question_key(self, node: Node, seat: Seat) -> bytes:
-        """Key of a question for joining; empty while it points to something pending."""
+        """Key of a question for joining; empty for none.
+
+        None has a question that points to something pending, one whose answerer sees its fuel,
+        and one of an environment about a context, which costs more to hash than to read again.
+        """
         workspace = node.workspace
+        looking = seat.looking
+        if looking.sees_fuel or (seat.role == "primitive" and not is_plain(workspace.question)):
+            return b""
         tree = self.tree
         for address in addresses(workspace.question):
             if tree.hash_of_answer(address) == address:
                 return b""
-        state = blake2b(seat.looking.prefix, digest_size=QUESTION_KEY_BYTES)
+        state = blake2b(looking.prefix, digest_size=QUESTION_KEY_BYTES)
         state.update(self._rules)
         # Unlike in a view's key every index counts: the subtree of a sample 0 has draws of its
         # own, so its answer is not that of an unsampled question.
@@ -337,7 +371,7 @@ class Session:
 
     def audit(self, path: str, recorded: MemoTurn, fresh: Sequence[Entry]) -> None:
         """Stage whether a recorded turn and a fresh one, both as events, agree."""
-        agreed = actions(recorded.entries) == actions(fresh)
+        agreed = same(recorded.entries, fresh)
         self.counts.audits += 1
         self.counts.audits_agreed += agreed
         self.note(path, Audited(recorded.origin, agreed))
@@ -352,7 +386,7 @@ class Session:
         if workspace.outcome is not None:
             return
         first = self.committed + len(self.staged)
-        if type(given) is not tuple and isinstance(given, Failure) and node.seat.role != "cascade":
+        if node.seat.role != "cascade" and type(given) is not tuple and is_failure(given):
             self._stage(node.path, _failed(given), authorship)
         elif self._taken(node, given, authorship) and key:
             self.reusable_turns.append((key, self.number, first))
@@ -385,62 +419,100 @@ class Session:
             self.tree.rouse(node)
 
     def _turn(self, node: Node, given: object, authorship: Authorship) -> bool:
-        """Stage the actions up to the first illegal one; whether all were legal."""
+        """Stage the actions up to the first illegal one; whether all were legal.
+
+        What stands behind an unlock is refused before the unlock shows anything: both are paid
+        first, or the unlock is dropped where the fuel is too little for both. So it is no matter
+        what is there already.
+        """
         path = node.path
         if type(given) is not tuple or not given:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
             return False
-        ended = False
+        turn = cast("Turn", given)
+        left = len(turn)
         try:
-            for action in cast("Turn", given):
-                if ended:
-                    raise IllegalAction(_ENDED)  # noqa: TRY301 - refused like any illegal one
+            for action in turn:
                 event: Event = (
                     self._ask(node, action)
                     if type(action) is Ask
                     else step(node.workspace, action, self._caps)
                 )
+                left -= 1
+                if left and type(event) is Unlocked:
+                    if node.workspace.fuel > _BOTH:
+                        self._stage(path, event, authorship)
+                    self._stage(path, Refused(_ENDED, late=True), authorship)
+                    return False
                 self._stage(path, event, authorship)
-                ended = type(event) is Unlocked
         except IllegalAction as refusal:
-            self._stage(path, Refused(str(refusal)), authorship)
+            self._stage(path, Refused(str(refusal), refusal.bound), authorship)
+            return False
+        except CapReached:
+            self._overrun()
             return False
         return True
 
+    def _overrun(self) -> None:
+        """End the session as a whole: all that is open fails, from the root on."""
+        tree = self.tree
+        still_open = [node for node in tree.nodes.values() if node.workspace.outcome is None]
+        for node in sorted(still_open, key=_place):
+            self._stop(node)
+        self._ready, tree.awake, tree.roused = [], [], []
+
+    def _stop(self, node: Node) -> None:
+        """End a workspace of a session that has reached its cap."""
+        failure = Failure("spend", f"the cap of {self._caps.workspaces} workspaces was reached")
+        self._stage(node.path, Failed(failure, whole=True), self._engine)
+
     def _ask(self, node: Node, ask: Ask) -> Asked:
-        """The event of an ask, with the setting's samples and within the session's caps."""
+        """The event of an ask, with the setting's samples and within the session's caps.
+
+        Raises:
+            IllegalAction: As `step`.
+            CapReached: The session would have more workspaces than it may.
+        """
         setting = self.setting
         if node.seat.direct:
             raise IllegalAction("this question is answered directly, without subquestions")
-        if setting.node_samples > 1 and ask.samples == 1:
-            ask = replace(
+        if setting.node_samples > 1 and type(ask.samples) is int and ask.samples == 1:
+            votes = replace(
                 ask, samples=setting.node_samples, rule=setting.node_rule, share=setting.share
             )
-        event = asked(node.workspace, ask, self._caps)
+            event = replace(asked(node.workspace, votes, self._caps), voted=True)
+        else:
+            event = asked(node.workspace, ask, self._caps)
         if self.tree.asked + len(event.fuel) >= self._caps.workspaces:
-            raise IllegalAction(f"the cap of {self._caps.workspaces} workspaces is reached")
+            raise CapReached(f"the cap of {self._caps.workspaces} workspaces is reached")
         self.counts.dropped += event.dropped
         return event
 
     def _cascade(self, node: Node, given: Given, authorship: Authorship) -> bool:
         """Take a sure student's answer; give the workspace to the overseer otherwise."""
-        if isinstance(given, Failure) and given.kind == "spend":
-            self._stage(node.path, _failed(given), authorship)
-            return False
-        action = given[0] if isinstance(given, tuple) and given else None
+        if type(given) is not tuple and is_failure(given):
+            failed = _failed(given)
+            if failed.failure.kind == "spend":
+                self._stage(node.path, failed, authorship)
+                return False
+        action = given[0] if type(given) is tuple and given else None
         said = self._said(node, action)
         confidence = said.confidence if said is not None and said.confidence is not None else 0.0
         if said is not None and said.confidence is not None and self._sure(confidence):
             return self._turn(node, given, authorship)
+        if node.workspace.fuel <= 1:
+            failure = Failure("fuel", "no fuel was left to take over what nobody was sure of")
+            self._stage(node.path, Failed(failure), authorship)
+            return False
         draft = said.message if said is not None else ""
         self._stage(node.path, Deferred(draft, float(confidence)), authorship)
         node.seat = self._seat("overseer", node.workspace)
         self._is_cycle(node)
-        return said is not None or isinstance(action, Abstain)
+        return said is not None or type(action) is Abstain
 
     def _said(self, node: Node, action: object) -> Replied | None:
         """What a student's reply comes to; None for anything that is no legal reply."""
-        if not isinstance(action, Reply):
+        if type(action) is not Reply:
             return None
         try:
             event = step(node.workspace, action, self._caps)
@@ -475,17 +547,27 @@ class Session:
             raise EngineBug("the session has no answer yet")
         if isinstance(outcome, Failure):
             status: Status = "abstained" if outcome.kind == "abstained" else "failed"
+            cut = False
             answer = f"{outcome.kind}: {outcome.reason}" if outcome.reason else outcome.kind
         else:
             status = "answered"
-            answer = self.tree.rendered(outcome, self.setting.caps.answer_bytes)
+            answer, cut = self.tree.rendering(outcome, self._caps.answer_bytes)
         digest = self.tree.finish()
-        return Outlook(status, answer, digest, self.tree.workspaces, self.tree.joins)
+        return Outlook(status, answer, digest, self.tree.workspaces, self.tree.joins, cut)
+
+
+def is_failure(given: object) -> TypeGuard[Failure]:
+    """Whether what an answerer gave is a failure; nothing that it gave is asked for that."""
+    return type(given) is Failure or type(given) is Broke
 
 
 def _failed(given: Failure) -> Failed:
     """The event of a failure that an answerer gave: of a known kind, and storable."""
-    detail = storable(given.detail) if isinstance(given, Broke) else ""
-    if given.kind not in FAILURE_KINDS:
-        return Failed(Failure("answerer", "a failure of no known kind"), storable(given.kind))
-    return Failed(Failure(given.kind, storable(given.reason)), detail)
+    kind, reason = given.kind, given.reason
+    detail = given.detail if type(given) is Broke else ""
+    if type(kind) is not str or kind not in FAILURE_KINDS:
+        what = storable(kind) if type(kind) is str else type(kind).__name__
+        return Failed(Failure("answerer", "a failure of no known kind"), what)
+    if type(reason) is not str:
+        reason = f"a reason that is no text but {type(reason).__name__}"
+    return Failed(Failure(kind, storable(reason)), storable(detail))

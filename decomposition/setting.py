@@ -7,13 +7,26 @@ from msgspec import Struct
 
 from decomposition.answerers.base import Answerer
 from decomposition.caps import Caps
-from decomposition.consensus import comparable
-from decomposition.errors import EngineBug
+from decomposition.consensus import comparable, known_rule, least_samples
+from decomposition.errors import BadPolicy, EngineBug
 from decomposition.memo import Choice
 from decomposition.rendering import sight
 from decomposition.routing import Policy, leaf
 from decomposition.routing import identity as policy_identity
 from decomposition.view import Sight, Symbols, View
+
+
+def check_votes(rule: str, samples: int) -> None:
+    """Nothing, if a rule can take an answer from so many samples.
+
+    Raises:
+        BadPolicy: There is no such rule, or it needs more samples.
+    """
+    if not known_rule(rule):
+        raise BadPolicy(f"no rule of consensus is called {rule[:40]!r}")
+    if samples < least_samples(rule):
+        raise BadPolicy(f"{rule} needs at least {least_samples(rule)} samples, not {samples}")
+
 
 Status = Literal["running", "answered", "abstained", "failed", "stopped"]
 
@@ -62,8 +75,20 @@ class Setting(Struct, frozen=True):
     node_rule: str = "majority"
     share: Literal["nothing", "children"] = "nothing"
     timeout_s: float | None = None
-    """Longest working time of one call; None for no limit."""
+    """Longest working time of one try of a call, without the pauses between tries; None for no
+    limit. A call that waits is broken off; code of a user's file that does not wait runs in a
+    thread, which is left behind; a call that nothing could break off counts as late afterwards,
+    one of several views if it took that long for each."""
     symbolise: Callable[[View], Symbols | None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse votes that can come to nothing.
+
+        Raises:
+            BadPolicy: There is no such rule, or it needs more samples.
+        """
+        if self.node_samples > 1:
+            check_votes(self.node_rule, self.node_samples)
 
     def seat(self, role: str, member: int) -> Seat:
         """Who acts in a role, below the root's sample `member`.
@@ -87,11 +112,11 @@ class Setting(Struct, frozen=True):
 
     def identity(self) -> str:
         """Stable text of everything that an answer may depend on, but for the seed."""
-        cast = [answerer.identity for answerer in self.overseer]
-        cast += [self.student.identity] if self.student is not None else []
-        cast += [self.environs.answerer.identity] if self.environs is not None else []
-        votes = f"{self.node_samples} {self.node_rule} {self.share}"
-        return "\0".join((policy_identity(self.policy), votes, *cast))
+        cast = list(self.overseer)
+        cast += [self.student] if self.student is not None else []
+        cast += [self.environs.answerer] if self.environs is not None else []
+        votes = f"{self.node_samples} {self.node_rule} {self.share} {_named(self.normalise)}"
+        return "\0".join((policy_identity(self.policy), votes, repr(self.caps), *map(_who, cast)))
 
     def _cast(self, role: str, member: int) -> Answerer | None:
         if role == "primitive":
@@ -99,6 +124,19 @@ class Setting(Struct, frozen=True):
         if role in ("student", "cascade"):
             return self.student
         return self.overseer[member % len(self.overseer)]
+
+
+def _who(answerer: Answerer) -> str:
+    """All of an answerer that its answers depend on."""
+    reads = f"{answerer.sees_fuel:d}{answerer.reads_through:d}"
+    return f"{answerer.identity}\0{answerer.instructions}\0{reads}"
+
+
+def _named(function: Callable[[str], str]) -> str:
+    """The name of a function, the same in every process."""
+    kind = type(function)
+    name = getattr(function, "__qualname__", kind.__qualname__)
+    return f"{getattr(function, '__module__', kind.__module__)}.{name}"
 
 
 class Counts(Struct):
@@ -126,3 +164,5 @@ class Outlook(Struct, frozen=True):
     digest: str
     workspaces: int
     joins: int
+    cut: bool = False
+    """Whether the answer is only the beginning of what it is with all that it points to."""

@@ -4,9 +4,10 @@ Nothing here reads a clock, draws a random number, waits or stores. That is what
 replay exact: folding the same events gives the same tree.
 """
 
-from typing import TypeGuard
+from typing import Final, TypeGuard, TypeVar, cast
 
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec.structs import replace
 
 from decomposition.actions import (
     MAX_SAMPLES,
@@ -21,8 +22,8 @@ from decomposition.actions import (
 )
 from decomposition.advance import ANSWER_NUMBERS, read, read_questions, resolve
 from decomposition.caps import DEFAULT_CAPS, Caps
-from decomposition.consensus import known_rule
-from decomposition.errors import FuelExhausted, IllegalAction
+from decomposition.consensus import known_rule, least_samples
+from decomposition.errors import FuelExhausted, IllegalAction, TooDeep
 from decomposition.events import (
     Abstained,
     Asked,
@@ -34,8 +35,26 @@ from decomposition.events import (
     Unlocked,
 )
 from decomposition.fuel import RESERVE, allot
-from decomposition.hypertext import Failure, Message, Outcome, cut_written, is_simple, write_out
+from decomposition.hypertext import (
+    Failure,
+    Message,
+    Outcome,
+    Pointer,
+    cut_written,
+    is_simple,
+    write_out,
+)
 from decomposition.workspace import MAX_REFUSALS, Workspace
+
+_Acted = TypeVar("_Acted", bound=Struct)
+
+NO_QUOTES: Final = Reply("").quotes
+"""What a reply holds that quotes nothing: told by identity, whatever else may stand there."""
+
+MAX_PARTS: Final = 65_536
+"""Texts and pointers in the messages of one action, however much of their content is shared."""
+MAX_CHARACTERS: Final = 1 << 24
+"""Characters in them; a text that stands alone is cut or refused by its cap."""
 
 
 def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Event:
@@ -46,39 +65,74 @@ def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Eve
             value is out of range, or (as `FuelExhausted`) the action spends more than is left.
     """
     _acts(workspace)
-    # A subclass takes the longer way: what `type` tells costs a tenth of what `isinstance` does.
+    # By type, not by instance: a subclass may say anything of itself, so it is no action.
     if type(action) is Reply:
         return _replied(workspace, action, caps)
     if type(action) is Unlock:
         return _unlocked(workspace, action.pointers, action.wait)
-    match action:
-        case Reply():
-            return _replied(workspace, action, caps)
-        case Ask():
-            return asked(workspace, action, caps)
-        case Unlock(pointers, wait):
-            return _unlocked(workspace, pointers, wait)
-        case Note(text):
-            _needs_two(workspace)
-            _well_formed(action)
-            return Noted(_readable(workspace, _bounded(_written(text), caps.answer_bytes, "note")))
-        case Abstain(reason):
-            return Abstained(_cut(_text(reason, "reason"), caps.question_bytes)[0])
-        case _:
-            raise IllegalAction(f"{type(action).__name__} is not an action")
+    if type(action) is Ask:
+        return asked(workspace, action, caps)
+    if type(action) is Note:
+        return _noted(workspace, action, caps)
+    if type(action) is Abstain:
+        return Abstained(_cut(_text(action.reason, "reason"), caps.question_bytes)[0])
+    raise IllegalAction(f"{type(action).__name__} is not an action")
 
 
-def _well_formed(action: Action) -> None:
-    """Nothing, if every field of an action is of its type, however deep.
+def _noted(workspace: Workspace, note: Note, caps: Caps) -> Noted:
+    _needs_two(workspace)
+    note = _well_formed(note, (note.text,))
+    text = _bounded(_written(note.text), caps.answer_bytes, "note")
+    return Noted(_readable(workspace, text))
+
+
+def _well_formed(action: _Acted, texts: tuple[Text, ...]) -> _Acted:
+    """The action made anew, so that every field is of its type, however deep.
+
+    Args:
+        texts: Its texts, which must not be too large to look at.
 
     Raises:
         IllegalAction: One is not: an answerer is free to build anything.
     """
+    _sized(texts)
     try:
-        convert(to_builtins(action), type(action))
-    except (ValidationError, TypeError, ValueError, RecursionError) as error:
+        made = convert(to_builtins(action), type(action))
+        same = bool(made == action)  # bytes, dates and the like come back as text
+    except ValidationError as error:
         name = type(action).__name__
         raise IllegalAction(f"a {name} of the wrong text or numbers: {str(error)[:200]}") from None
+    # What an answerer built may raise anything when it is looked at.
+    except Exception:  # noqa: BLE001
+        name = type(action).__name__
+        raise IllegalAction(f"a {name} of something that is no text or number") from None
+    if not same:
+        name = type(action).__name__
+        raise IllegalAction(f"a {name} of something that only reads like text")
+    return made
+
+
+def _sized(texts: tuple[Text, ...]) -> None:
+    """Nothing, if messages are small enough to be written out.
+
+    Content that stands in several places counts in each, as it will be written.
+
+    Raises:
+        IllegalAction: They have too many parts or characters in all.
+    """
+    todo: list[object] = list(texts)
+    parts = size = 0
+    while todo:
+        piece = todo.pop()
+        parts += 1
+        if type(piece) is str:
+            size += len(piece)
+        elif type(piece) is Message and type(piece.parts) is tuple:
+            todo += piece.parts[: MAX_PARTS + 1]
+        elif type(piece) is Pointer:
+            todo.append(piece.message)
+        if parts > MAX_PARTS or (size > MAX_CHARACTERS and parts > len(texts)):
+            raise IllegalAction(f"a message of more than {MAX_PARTS} parts or too much text")
 
 
 def _acts(workspace: Workspace) -> None:
@@ -93,6 +147,8 @@ def overdue(workspace: Workspace) -> Failed | None:
     if workspace.outcome is not None:
         return None
     if workspace.refusals >= MAX_REFUSALS:
+        if workspace.starved >= MAX_REFUSALS:
+            return Failed(Failure("fuel", "too little fuel was left for what was tried"))
         return Failed(Failure("bad_output", f"{MAX_REFUSALS} refused actions in a row"))
     if workspace.fuel <= 0:
         return Failed(Failure("fuel", "no fuel was left to answer"))
@@ -110,7 +166,7 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     if type(ask.questions) is not tuple or not ask.questions:
         raise IllegalAction("an ask needs at least one question")
     if not all([_is_short(text, caps.question_bytes) for text in ask.questions]):
-        _well_formed(ask)
+        ask = _well_formed(ask, ask.questions)
     _check_ask(workspace, ask, caps)
     questions = tuple([_question(text, caps) for text in ask.questions[: caps.asks]])
     if not all([is_simple(text) for text in questions]):
@@ -143,15 +199,23 @@ def _question(text: Text, caps: Caps) -> str:
 
 def _check_ask(workspace: Workspace, ask: Ask, caps: Caps) -> None:
     if len(workspace.path) > caps.depth and workspace.depth >= caps.depth:
-        raise IllegalAction(f"no subquestions below depth {caps.depth}; answer or abstain")
+        raise TooDeep(f"no subquestions below depth {caps.depth}; answer or abstain")
     if type(ask.samples) is not int or not 1 <= ask.samples <= MAX_SAMPLES:
         raise IllegalAction(f"samples must be a whole number from 1 to {MAX_SAMPLES}")
     if type(ask.eager) is not bool:
         raise IllegalAction("eager must be true or false")
-    if not known_rule(ask.rule):
-        raise IllegalAction(f"no rule of consensus is called {str(ask.rule)[:40]!r}")
-    if ask.share not in ("nothing", "children"):
+    if type(ask.rule) is not str or ask.rule != "majority":
+        _check_rule(ask.rule, ask.samples)
+    if type(ask.share) is not str or ask.share not in ("nothing", "children"):
         raise IllegalAction("share must be 'nothing' or 'children'")
+
+
+def _check_rule(rule: object, samples: int) -> None:
+    if type(rule) is not str or not known_rule(rule):
+        name = f"{rule[:40]!r}" if type(rule) is str else f"a {type(rule).__name__}"
+        raise IllegalAction(f"no rule of consensus is called {name}")
+    if samples < least_samples(rule):
+        raise IllegalAction(f"{rule} needs at least {least_samples(rule)} samples, not {samples}")
 
 
 def _shares(workspace: Workspace, ask: Ask, questions: int) -> tuple[int, ...]:
@@ -170,7 +234,7 @@ def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unl
     _needs_two(workspace)
     if type(pointers) is not tuple or not pointers:
         raise IllegalAction("an unlock needs at least one pointer")
-    if wait not in ("all", "any"):
+    if type(wait) is not str or wait not in ("all", "any"):
         raise IllegalAction("wait must be 'all' or 'any'")
     for name in pointers:
         number = ANSWER_NUMBERS.get(name, 0) if type(name) is str else 0
@@ -183,11 +247,14 @@ def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unl
 
 def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
     confidence = reply.confidence
-    if confidence is None and not reply.quotes and _is_short(reply.message, caps.answer_bytes):
+    plain = confidence is None and reply.quotes is NO_QUOTES
+    if plain and _is_short(reply.message, caps.answer_bytes):
         return Replied(reply.message)
     if confidence is not None and not _is_probability(confidence):
         raise IllegalAction("confidence must be a number from 0 to 1")
-    _well_formed(reply)
+    if isinstance(cast("object", reply.quotes), list):
+        reply = replace(reply, quotes=tuple(reply.quotes))
+    reply = _well_formed(reply, (reply.message,))
     spans = tuple(_span(workspace, quote) for quote in reply.quotes)
     text, cut = _cut(_written(reply.message), caps.answer_bytes)
     if not text.strip():
@@ -196,7 +263,7 @@ def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
 
 
 def _is_probability(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return (type(value) is int or type(value) is float) and 0 <= value <= 1
 
 
 def _span(workspace: Workspace, quote: Quote) -> Span:
@@ -241,7 +308,7 @@ def _text(value: object, what: str) -> str:
     Raises:
         IllegalAction: It is no string, or holds a NUL or half of a surrogate pair.
     """
-    if not isinstance(value, str):
+    if type(value) is not str:
         raise IllegalAction(f"a {what} must be text, not {type(value).__name__}")
     if "\0" in value:
         raise IllegalAction(f"a {what} must not contain NUL")

@@ -113,6 +113,8 @@ class Node:
     kept: tuple[str, ...] = ()
     """Addresses below that were evicted but may still be pointed to."""
     missing = 0
+    sights = 0
+    """Where in the trail the content of the last unlock begins."""
     epoch = 0
     """Counts the unlocks, so that a late arrival of an earlier one wakes nobody."""
     unsettled = 0
@@ -181,6 +183,8 @@ class Tree:
         self.settled: list[Node] = []
         """Settled since the loop looked last, if it collects them."""
         self.collect = False
+        self.overrun: Failure | None = None
+        """What the session came to as a whole, where it ended at its cap of workspaces."""
         self._handlers: dict[type[Event], Callable[[str, Any], None]] = {
             Opened: self._opened,
             Asked: self._asked,
@@ -311,6 +315,8 @@ class Tree:
         slot.verdict = event
         winner = None if event.winner is None else slot.results[event.winner]
         slot.unspent += sum(slot.fuel[len(slot.results) :])
+        if self.overrun is not None and slot.asker is None:
+            winner = self.overrun
         self._arrive(slot, DISAGREED if winner is None else winner)
         self._settle(self._after(slot))
 
@@ -320,6 +326,7 @@ class Tree:
         node = self._node(path)
         node.workspace = workspace = advance(node.workspace, event)
         node.trail.append(merkle.unlocked(event))
+        node.sights = len(node.trail)
         node.epoch += 1
         node.missing = 0
         for name in event.pointers:
@@ -362,7 +369,11 @@ class Tree:
         self._wake(node, event.pointers)
 
     def _wake(self, node: Node, names: tuple[str, ...]) -> None:
-        """Show content to a workspace; unspent fuel comes back with an answer."""
+        """Show content to a workspace; unspent fuel comes back with an answer.
+
+        It comes back under the answer's own name alone, so that nobody can tell by its fuel
+        whether two pointers lead to the same content.
+        """
         workspace = node.workspace
         new: list[Shown] = []
         fuel = 0
@@ -372,7 +383,7 @@ class Tree:
                 outcome: Outcome | None = resolve(workspace, name).message
             else:
                 outcome = slot.outcome
-                if slot.unspent and slot.asker is node:
+                if slot.unspent and slot.asker is node and "." not in name:
                     fuel += slot.unspent
                     slot.unspent = 0
             if outcome is None:
@@ -420,9 +431,17 @@ class Tree:
             self.joins += 1
         else:
             node.trail.append(merkle.mark(event))
+            if isinstance(event, Failed) and event.whole:
+                self._end(event.failure)
         outcome = node.workspace.outcome
         if isinstance(outcome, Failure) and outcome.kind in PLACE_BOUND:
             node.tainted = True
+
+    def _end(self, failure: Failure) -> None:
+        """Fail the session as a whole, though its root may have been answered."""
+        self.overrun = failure
+        if self.root.outcome is not None:
+            self.root.outcome = failure
 
     def rouse(self, node: Node) -> None:
         """Let a workspace act, once."""
@@ -435,7 +454,13 @@ class Tree:
         if node is None or node.workspace.outcome is not None:
             return  # refused after its own closing: recorded, without effect
         node.workspace = advance(node.workspace, event)
-        node.trail.append(merkle.mark(event))
+        place = len(node.trail)
+        if type(event) is Refused:
+            if event.bound:
+                node.tainted = True
+            if event.late:
+                place = node.sights
+        node.trail.insert(place, merkle.mark(event))
 
     def _nothing(self, path: str, event: Event) -> None:
         """An event that changes no state."""
@@ -529,6 +554,10 @@ class Tree:
 
     def rendered(self, outcome: Outcome, limit: int) -> str:
         """An answer with everything it points to in its place, cut at `limit` characters."""
+        return self.rendering(outcome, limit)[0]
+
+    def rendering(self, outcome: Outcome, limit: int) -> tuple[str, bool]:
+        """What `rendered` gives, and whether it is cut."""
         pieces: list[str] = []
         size = 0
         todo: list[str | Outcome] = [outcome]
@@ -542,7 +571,8 @@ class Tree:
                 todo.append(f"({piece.kind}{': ' if piece.reason else ''}{piece.reason})")
             else:
                 todo.extend(reversed([self._inlined(part) for part in piece.parts]))
-        return "".join(pieces)[:limit]
+        text = "".join(pieces)
+        return text[:limit], bool(todo) or len(text) > limit
 
     def _inlined(self, part: object) -> str | Outcome:
         if isinstance(part, str):
@@ -689,7 +719,11 @@ class Tree:
                 asker.kept += tuple(each for each in node.kept if each in reachable)
 
     def finish(self) -> str:
-        """Settle what is left once the session is over; the digest of the whole, `b2:` first."""
+        """Settle what is left once the session is over; the digest of the whole, `b2:` first.
+
+        A session that reached its cap of workspaces has a digest without its subtrees, since
+        what was worked before it did depends on the order (docs/decisions/0008).
+        """
         while True:
             left = [node for node in self.nodes.values() if not node.settled]
             left = [node for node in left if node.workspace.closed and not node.unsettled]
@@ -697,7 +731,14 @@ class Tree:
                 break
             for node in sorted(left, key=lambda each: -len(each.key)):
                 self._settle(node, force=True)
-        return "b2:" + merkle.digest("session", (), self.root.digests).hex()
+        root = self.root
+        if self.overrun is not None:
+            asked = content_hash(root.question, str)
+            return "b2:" + merkle.digest("session over its cap", (asked,), ()).hex()
+        votes: tuple[str, ...] = ()
+        if len(root.fuel) > 1 and isinstance(root.asked, Opened):
+            votes = (merkle.combined(root.asked, root.verdict),)
+        return "b2:" + merkle.digest("session", votes, root.digests).hex()
 
     # -- going on ----------------------------------------------------------------------------
 

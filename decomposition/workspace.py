@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from decomposition.actions import Wait
-from decomposition.message import Failure, Message, Outcome
+from decomposition.message import Bound, Failure, Message, Outcome
 
 MAX_REFUSALS: Final = 3
 """Refusals in a row that end a workspace."""
@@ -54,6 +54,10 @@ class Workspace(Struct, frozen=True, gc=False):
     """Why the last action was refused; empty if it was not."""
     refusals: int = 0
     """Refusals in a row."""
+    bound: Bound = ""
+    """What of the place the last action was refused for."""
+    starved: int = 0
+    """How many of the refusals in a row were for want of fuel."""
 
     @property
     def closed(self) -> bool:

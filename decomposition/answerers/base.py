@@ -32,6 +32,10 @@ class Answerer(ABC):
     instant: bool = True
     """Whether it answers without waiting; others get one view a call, several under way."""
 
+    file: str = ""
+    """The user's file that it comes from, empty for none: what its code prints goes to stderr,
+    and its faults are told with the line. Its `sys.exit` is a fault like any other."""
+
     @abstractmethod
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """One turn for each view, in the order of the views, or why none came.

@@ -21,6 +21,7 @@ from decomposition.consensus import (
 )
 from decomposition.errors import BadAnswerer, IllegalAction
 from decomposition.hypertext import PLACE_BOUND, Failure, Message, write_out
+from decomposition.rendering import indented
 from decomposition.view import KEY_BYTES, View
 
 
@@ -48,6 +49,7 @@ class Ensemble(Answerer):
         self.reads_through = any(member.reads_through for member in members)
         self.reads_symbols = any(member.reads_symbols for member in members)
         self.instant = all(member.instant for member in members)
+        self.file = next((member.file for member in members if member.file), "")
 
     def member(self, sample: int) -> Answerer:
         """Who acts in a sample and in everything below it."""
@@ -119,7 +121,7 @@ def _judging(view: View, ballot: Sequence[Given]) -> View:
     # Question and answers are in written form here, so the text put together from them is too.
     asked = verification(Message((view.question,)), candidates, inline_chars=1 << 62).parts
     question = "".join(part for part in asked if isinstance(part, str))
-    head, old = "Question: ", view.question.replace("\n", "\n  ")
-    rest = view.text.removeprefix(head + old)
-    text = head + question.replace("\n", "\n  ") + rest
+    head = "Question: "
+    rest = view.text.removeprefix(head + indented(view.question))
+    text = head + indented(question) + rest
     return replace(view, text=text, question=question, symbolise=None)

@@ -34,6 +34,13 @@ class SubquestionFailed(Exception):
         self.failure = failure
 
 
+class AskedTooMany(Exception):
+    """A generator asked more subquestions at once than the session opens."""
+
+    def __init__(self, asked: int, opened: int) -> None:
+        super().__init__(f"asked {asked}, {opened} opened")
+
+
 Wish = str | Sequence[str] | Ask | Plan | Unlock
 """What a generator yields: questions to ask and look at, or pointers to unlock."""
 
@@ -53,12 +60,17 @@ class Expert(Answerer):
         self._decompose = decompose
 
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
-        """One turn for each view; a generator that raises gives `Failure("answerer")`."""
+        """One turn for each view.
+
+        A generator that raises, or asks more at once than is opened, gives `Failure("answerer")`.
+        """
         return [self._turn(view) for view in views]
 
     def _turn(self, view: View) -> Given:
         try:
             return drive(self._decompose(view), view)
+        except AskedTooMany as many:
+            return Failure("answerer", str(many))
         except SubquestionFailed as failed:
             return (Abstain(f"a subquestion came to nothing ({failed.failure.kind})"),)
 
@@ -68,6 +80,7 @@ def drive(decomposition: Decomposition, view: View) -> Turn:
 
     Raises:
         SubquestionFailed: The generator did not handle a failed answer.
+        AskedTooMany: Of the questions of one ask only the first were opened.
     """
     asked = 0
     try:
@@ -77,6 +90,8 @@ def drive(decomposition: Decomposition, view: View) -> Turn:
             if ask is not None:
                 if asked >= len(view.asked):
                     return (ask, Unlock(names)) if names else (ask,)
+                if len(view.asked) < asked + len(ask.questions):
+                    raise AskedTooMany(len(ask.questions), len(view.asked) - asked)
                 asked += len(ask.questions)
             missing = tuple(name for name in names if name not in view.shown)
             if missing:

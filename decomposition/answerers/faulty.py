@@ -31,7 +31,9 @@ class Faulty(Answerer):
     """Wrong with probability p in every workspace, whatever the inner answerer knows.
 
     A wrong answer keeps the confidence of the right one. Turns that close nothing, and inner
-    failures, pass unchanged. Draws are nested: what is wrong for p is wrong for every larger p.
+    failures, pass unchanged. Views with one key have nested draws: what is wrong for p is wrong
+    for every larger p. In a session p is in the key by way of the identity, so two probabilities
+    draw apart there.
 
     Raises:
         BadAnswerer: p is no probability, there is no such mode, or a function has no name.
@@ -53,6 +55,7 @@ class Faulty(Answerer):
         self.reads_through = inner.reads_through
         self.reads_symbols = inner.reads_symbols
         self.instant = inner.instant
+        self.file = inner.file
         self._inner = inner
         self._mode: Mode = mode
         self._wrong = wrong

@@ -63,7 +63,9 @@ def load(spec: str) -> Answerer:
     if name not in vars(module):
         raise BadAnswerer(f"nothing there is called {name}", f"{path}:1")
     identity = f"file:{path.name}:{name}@{digest}"
-    return _answerer(vars(module)[name], identity, path)
+    answerer = _answerer(vars(module)[name], identity, path)
+    answerer.file = str(path)
+    return answerer
 
 
 def of_value(value: object) -> Answerer:

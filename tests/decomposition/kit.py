@@ -176,6 +176,7 @@ class _Wrapped(Answerer):
         self.reads_through = inner.reads_through
         self.reads_symbols = inner.reads_symbols
         self.instant = inner.instant
+        self.file = inner.file
         self._inner = inner
 
 

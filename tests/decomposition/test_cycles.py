@@ -301,19 +301,61 @@ def test_recursion_stops_at_the_cap_of_depth() -> None:
 
 
 def test_a_session_stops_at_the_cap_of_workspaces() -> None:
-    """Who asks for more than the session may open is refused, and can still answer."""
+    """Who asks for more than the session may open ends it as a whole, in one way in any order.
+
+    Samples, eager asks, pending pointers and joined answers stand among what is open then.
+    """
 
     def script(view: View) -> Given | str:
-        if view.refusal:
-            return "enough"
-        if not view.shown:
-            return (Ask((view.question + "0", view.question + "1")), Unlock(("$a1", "$a2")))
-        return "x"
+        level = len(view.question)
+        if view.shown or level > 9:
+            return "x"
+        asks = Ask((view.question + "0", view.question + "1"), eager=level % 2 == 0)
+        sampled = Ask((view.question + "00",), samples=2 + level % 2, fuel=999)
+        if level % 4 == 0:
+            return (sampled, asks, Reply("$a1 $a2"))
+        return (sampled, asks, Unlock(("$a1", "$a3")))
 
-    session, entries = deliberate("q", script, caps=Caps(workspaces=50, depth=12))
-    assert session.finished
-    assert 0 < session.outlook().workspaces <= 50
-    assert any("50 workspaces" in reason for reason in refusals(entries))
+    for joins in ("none", "session"):
+        found: set[str] = set()
+        for width in (1, 3, 1024):
+            caps = Caps(workspaces=50, depth=12)
+            session, entries = deliberate("q", script, caps=caps, width=width, joins=joins)
+            assert session.finished
+            assert 0 < session.outlook().workspaces <= 50
+            assert answer(session) == "spend: the cap of 50 workspaces was reached"
+            assert fold(entries).finish() == fold(entries, keep=False).finish() == digest(session)
+            found.add(digest(session))
+        assert len(found) == 1
+
+
+def test_a_sampled_session_at_its_cap_fails_as_a_whole_too() -> None:
+    """What its root or some of its samples came to before makes no difference."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "q":
+            asks = (Ask(("deep",), eager=True), Ask(("leaf",)), Unlock(("$a2",)))
+            return "early" if view.shown else asks
+        if view.question == "leaf":
+            return "x"
+        return (Ask((view.question + "0",) * 3), Unlock(("$a1",)))
+
+    for samples in (1, 3):
+        found: set[str] = set()
+        for width in (1, 2, 1024):
+            session, entries = deliberate(
+                "q",
+                script,
+                caps=Caps(workspaces=20),
+                width=width,
+                samples=samples,
+                rule="plurality",
+            )
+            assert session.outlook().status == "failed"
+            assert session.outlook().answer.startswith("spend: ")
+            assert fold(entries).root.outcome == session.tree.root.outcome
+            found.add(digest(session))
+        assert len(found) == 1
 
 
 DEEP = 10_000
