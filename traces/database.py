@@ -97,6 +97,10 @@ class Dialect(Protocol):
         ...
 
 
+_NO_TEXT: Final = "Could not decode to UTF-8"
+"""How SQLite's driver begins when a stored text is none."""
+
+
 class Sqlite:
     """SQLite through the standard library."""
 
@@ -136,14 +140,19 @@ class Sqlite:
                 "everything committed is safe, try again when that process is done"
             )
             return StoreBusy(message, self._patience_s)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StoreDamaged(
-                f"{self._place} is damaged ({error}); "
-                "`workbench trace salvage` saves what can be read"
-            )
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _NO_TEXT in str(error):
+            return damaged(self._place, error)
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.InterfaceError):
             return Unstorable(f"a value cannot be stored: {error}")
         return StoreFailed(f"{self._place} cannot be used now: {error}")
+
+
+def damaged(place: str, error: Exception) -> StoreDamaged:
+    """The error for a file that does not hold together."""
+    said = str(error).encode(errors="backslashreplace").decode()
+    return StoreDamaged(
+        f"{place} is damaged ({said}); `workbench trace salvage` saves what can be read"
+    )
 
 
 class Server:
@@ -365,6 +374,8 @@ class Database:
             yield
         except self.dialect.error as error:
             raise self.dialect.translated(error) from error
+        except UnicodeDecodeError as error:
+            raise damaged(self.place, error) from error
         except (OverflowError, UnicodeEncodeError) as error:
             raise Unstorable(f"a value cannot be stored: {error}") from error
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from traces.database import Database, Writer
+from traces.digest import seal
 from traces.errors import Held, StoreStopped
 from traces.store import Store, now_us
 
@@ -153,11 +154,12 @@ def _own(writer: Writer, lease: Lease) -> None:
 
 def _put(writer: Writer, lease: Lease) -> Lease:
     sql = (
-        "INSERT INTO lease (resource, holder, fence, expires_us) VALUES (?, ?, ?, ?) "
+        "INSERT INTO lease (resource, holder, fence, expires_us, seal) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (resource) DO UPDATE SET holder = excluded.holder, "
-        "fence = excluded.fence, expires_us = excluded.expires_us"
+        "fence = excluded.fence, expires_us = excluded.expires_us, seal = excluded.seal"
     )
-    writer.run(sql, (lease.resource, lease.holder, lease.fence, lease.expires_us))
+    row = (lease.resource, lease.holder, lease.fence, lease.expires_us)
+    writer.run(sql, (*row, seal(*row)))
     return lease
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from traces.database import PATIENCE_S, Database, Server, Sqlite
+from traces.database import PATIENCE_S, Database, Server, Sqlite, damaged
 from traces.errors import (
     ForeignStore,
     MigrationFailed,
@@ -115,6 +115,8 @@ def _open_file(path: Path, *, readonly: bool, patience_s: float, scripts: Path) 
             connection.execute(setting)
     except sqlite3.Error as error:
         raise dialect.translated(error) from error
+    except UnicodeDecodeError as error:
+        raise damaged(place, error) from error
     return Database(connection, dialect, place=place, readonly=why)
 
 

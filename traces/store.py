@@ -218,10 +218,7 @@ class Store:
         number = self._answerers.get(identity)
         if number is None:
             with self.database.writing(beside=True) as writer:
-                sql = "INSERT INTO answerer (identity) VALUES (?) ON CONFLICT DO NOTHING"
-                writer.run(sql, (identity,))
-                rows = writer.rows("SELECT id FROM answerer WHERE identity = ?", (identity,))
-            number = self._answerers[identity] = int(rows[0][0])
+                number = self._answerers[identity] = _number_of(writer, identity)
         return number
 
     # -- reading -----------------------------------------------------------------------------
@@ -297,6 +294,18 @@ class Store:
         for session in sessions:
             self._chains.pop(session, None)
         self._recall.forget()
+
+
+def _number_of(writer: Writer, identity: str) -> int:
+    """The number of an identity; a new one where it has none."""
+    sql = "INSERT INTO answerer (identity, seal) VALUES (?, 0) ON CONFLICT DO NOTHING"
+    new = writer.run(sql, (identity,))
+    rows = writer.rows("SELECT id FROM answerer WHERE identity = ?", (identity,))
+    number = int(rows[0][0])
+    if new:
+        sealed = seal(number, identity)
+        writer.run("UPDATE answerer SET seal = ? WHERE id = ?", (sealed, number))
+    return number
 
 
 def _advance(writer: Writer, batch: Batch) -> None:

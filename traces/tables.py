@@ -1,7 +1,9 @@
 """The tables of the store: what stands in which column, on SQLite and PostgreSQL alike.
 
-Every row is covered: events by the chain of their session, the others by `seal`, a check over
-their other columns. Times are microseconds since 1970, UTC.
+All content is covered: events by the chain of their session, the others by `seal`, a check over
+their other columns. No content are `session.reusable`, which only says how far the index of
+reuse reaches, and a session's number and seed of salts as long as no event depends on them.
+Times are microseconds since 1970, UTC.
 """
 
 from typing import Any, Final
@@ -128,6 +130,7 @@ class Answerer(Table, table=True):
 
     id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
     identity: str = Field(sa_type=Text, unique=True)
+    seal: int = Field(sa_type=BigInteger)
 
 
 class Event(Table, table=True):
@@ -211,3 +214,4 @@ class Lease(Table, table=True):
     holder: str = Field(sa_type=Text)
     fence: int = Field(sa_type=BigInteger)
     expires_us: int = Field(sa_type=BigInteger)
+    seal: int = Field(sa_type=BigInteger)

@@ -94,6 +94,7 @@ def _events() -> None:
         "answerer",
         _column("id", COUNTED),
         _column("identity", sa.Text()),
+        _column("seal", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name="pk_answerer"),
         sa.UniqueConstraint("identity", name="uq_answerer_identity"),
         sqlite_autoincrement=True,
@@ -169,6 +170,7 @@ def _marks() -> None:
         _column("holder", sa.Text()),
         _column("fence", sa.BigInteger()),
         _column("expires_us", sa.BigInteger()),
+        _column("seal", sa.BigInteger()),
         sa.PrimaryKeyConstraint("resource", name="pk_lease"),
         sqlite_with_rowid=False,
     )
