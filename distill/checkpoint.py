@@ -47,6 +47,8 @@ class RunState(Struct, frozen=True, forbid_unknown_fields=True):
     follows: list[Promotion] | None
     buffer_seeds: list[tuple[int, ...]]
     """Of the contexts of each batch that is kept for replay."""
+    buffer_grouped: list[int]
+    """`per_context` of the same batches: another grouping would round differently."""
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -61,6 +63,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         trainer.curriculum,
         trainer.follows,
         [learned.questions.seeds for learned in trainer.buffer],
+        [learned.questions.per_context for learned in trainer.buffer],
     )
     told = msgspec.json.encode(state)
     weights = safetensors.torch.save(_tensors(trainer))
@@ -174,8 +177,10 @@ def _restore(trainer: Trainer, state: RunState, tensors: Mapping[str, Tensor]) -
     for name in Counts.__struct_fields__:
         setattr(trainer.counts, name, getattr(state.counts, name))
     trainer.buffer = [
-        _learned(_under(tensors, f"buffer/{place}"), seeds)
-        for place, seeds in enumerate(state.buffer_seeds)
+        _learned(_under(tensors, f"buffer/{place}"), seeds, grouped)
+        for place, (seeds, grouped) in enumerate(
+            zip(state.buffer_seeds, state.buffer_grouped, strict=True)
+        )
     ]
 
 
@@ -203,6 +208,6 @@ def _under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     }
 
 
-def _learned(parts: Mapping[str, Tensor], seeds: tuple[int, ...]) -> Learned:
-    questions = Questions(parts["rows"], parts["contexts"], parts["facts"], seeds)
+def _learned(parts: Mapping[str, Tensor], seeds: tuple[int, ...], grouped: int) -> Learned:
+    questions = Questions(parts["rows"], parts["contexts"], parts["facts"], seeds, grouped)
     return Learned(questions, parts["labels"], parts["taken"].to(torch.bool))

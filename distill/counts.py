@@ -1,6 +1,7 @@
 """Counts: what a run cost, each kind apart."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Counts(Struct):
@@ -22,3 +23,7 @@ class Counts(Struct):
     """Labels that were trusted."""
     cpu_s: float = 0.0
     """CPU seconds of drawing, amplifying and training, without evaluation."""
+
+    def copy(self) -> "Counts":
+        """The counts as they stand now."""
+        return replace(self)

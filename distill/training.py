@@ -45,7 +45,7 @@ class StepReport(Struct, frozen=True):
 
     step: int
     loss_nats: float
-    """Per answer symbol; NaN where no label was trusted."""
+    """Per answer symbol; 0 where no label was trusted."""
     kept: float
     """Share of the labels that were trusted."""
     agreement: float
@@ -143,8 +143,8 @@ class Trainer:
         self.curriculum.observe(self.task.table_levels(torch, questions.rows), agreed)
         self._replay(learned)
         self.step += 1
+        self._renew_teacher()
         promoted = self._promoted()
-        self._end_round(promoted=promoted)
         self.counts.cpu_s += process_time() - began
         return StepReport(
             step=self.step,
@@ -259,7 +259,8 @@ class Trainer:
             return self._followed(self.follows)
         if self.arm == "supervised_uniform" or self._stands():
             return False
-        if not self.curriculum.probe_due(self.step, self.recipe):
+        between = self.recipe.regime == "frozen" and not self._frozen_now()
+        if between or not self.curriculum.probe_due(self.step, self.recipe):
             return False
         return self.curriculum.judge(self.step, self.probe(), self.recipe)
 
@@ -275,11 +276,13 @@ class Trainer:
         frozen = self.arm == "frozen_frontier"
         return frozen and self.curriculum.frontier > self.curriculum.lowest
 
-    def _end_round(self, *, promoted: bool) -> None:
-        """Under a frozen teacher, the average takes its place at the end of each round."""
-        del promoted
-        if self.recipe.regime == "frozen" and self.step % self.recipe.round_steps == 0:
+    def _renew_teacher(self) -> None:
+        """A frozen teacher gives way to the average at the end of its round."""
+        if self._frozen_now():
             self.teacher.load_state_dict(self.average.state_dict())
+
+    def _frozen_now(self) -> bool:
+        return self.recipe.regime == "frozen" and self.step % self.recipe.round_steps == 0
 
     # -- making ------------------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ from decomposition.tasks.base import Facts
 from decomposition.tasks.permutation import Permutation
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask
 from distill.questions import Questions, Stream
+from distill.recipe import Recipe
+from distill.student import Student
+from distill.training import Trainer
 
 Row = tuple[int, ...]
 
@@ -104,3 +107,21 @@ def _ask(
 def contexts_of(task: AnyTableTask, size: int, questions: Questions) -> Mapping[int, Facts]:
     """The contexts of questions, made again from their seeds."""
     return {place: task.make(size, seed) for place, seed in enumerate(questions.seeds)}
+
+
+TINY = Recipe("arithmetic", size=3, width=16, heads=2, blocks=2, batch=32, warm_up_steps=10)
+"""A recipe that takes milliseconds a step."""
+
+
+def trained(recipe: Recipe = TINY, steps: int = 12, seed: int = 0) -> Trainer:
+    """A run after some steps."""
+    trainer = Trainer(recipe, seed)
+    for _ in range(steps):
+        trainer.run_step()
+    return trainer
+
+
+def same_weights(first: Student, second: Student) -> bool:
+    """Whether two students are equal bit for bit."""
+    theirs = second.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in first.state_dict().items())

@@ -1,0 +1,179 @@
+"""Evaluation: what a student is worth, measured against the truth.
+
+This is the only module, the supervised twins apart, that reads right answers and `depth_class`.
+Nothing in training, curriculum, stopping or checkpoints imports it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import torch
+from msgspec import Struct
+from torch import Tensor
+
+from decomposition.tasks.base import NO_FACTS, Facts
+from decomposition.tasks.table import DONT_KNOW, AnyTableTask
+from distill.batch_amplifier import Amplifier, Answering, Step
+from distill.counts import Counts
+from distill.questions import Questions, Stream
+from distill.recipe import Recipe
+from distill.student import Student
+from distill.vocabulary import Answers, Vocabulary
+
+PER_LEVEL: Final = 500
+"""Held-out questions of a level, unless told otherwise."""
+_SEED: Final = 7_919
+"""Added to a run's seed, so that an exam's draws are its own."""
+_TRIES: Final = 8
+
+
+class Exam(Struct, frozen=True):
+    """Held-out questions with their truth."""
+
+    questions: Questions
+    truth: Tensor
+    """(B,) int64."""
+    levels: Tensor
+    """(B,) int64."""
+    classes: tuple[str, ...]
+    """The `depth_class` of each question."""
+    seen: frozenset[str]
+    """Classes whose questions also occur in training: there are too few to hold any out."""
+    trivial: Tensor
+    """(B,) int64: the trivial baseline's answers."""
+
+
+class Score(Struct, frozen=True):
+    """Accuracy. Abstentions count as wrong; `answered` tells how many there were none of."""
+
+    overall: float
+    n: int
+    answered: float
+    """Share of questions that got an answer."""
+    by_depth: dict[str, float]
+    """Accuracy by `depth_class`."""
+    by_depth_n: dict[str, int]
+    """Questions of each class."""
+
+
+def exam(
+    task: AnyTableTask, size: int, seed: int, per_level: int = PER_LEVEL, per_context: int = 16
+) -> Exam:
+    """Held-out questions of every level; without contexts, all of the lowest level's."""
+    generator = torch.Generator().manual_seed(seed + _SEED)
+    stream = Stream(task, size, generator, per_context=per_context, held_out=True)
+    low, high = task.table_form(size).levels
+    drawn = torch.arange(low, high + 1).repeat_interleave(per_level)
+    if task.has_facts:
+        drawn = drawn[torch.randperm(len(drawn), generator=generator)]
+        return _with_truth(task, size, stream.draw(drawn), frozenset())
+    questions = stream.draw(drawn[per_level:])
+    lowest = stream.draw(torch.full((per_level * _TRIES,), low)).rows
+    distinct = sorted({tuple(int(number) for number in row) for row in lowest})
+    rows = torch.cat((torch.tensor(distinct), questions.rows))
+    every = Questions(rows, rows.new_zeros(len(rows)), questions.facts)
+    return _with_truth(task, size, every, frozenset({str(low)}))
+
+
+def score(examined: Exam, answering: Answering) -> Score:
+    """How right somebody's answers are."""
+    return graded(examined, answering(examined.questions).values)
+
+
+def graded(examined: Exam, answers: Tensor) -> Score:
+    """How right answers (B,) int64 are."""
+    right = [bool(each) for each in (answers == examined.truth) & (answers != DONT_KNOW)]
+    hits: dict[str, int] = {}
+    asked: dict[str, int] = {}
+    for name, hit in zip(examined.classes, right, strict=True):
+        asked[name] = asked.get(name, 0) + 1
+        hits[name] = hits.get(name, 0) + hit
+    return Score(
+        overall=sum(right) / max(1, len(right)),
+        n=len(right),
+        answered=float((answers != DONT_KNOW).float().mean()),
+        by_depth={name: hits[name] / count for name, count in asked.items()},
+        by_depth_n=asked,
+    )
+
+
+def score_level(examined: Exam, answering: Answering, level: int) -> float:
+    """Accuracy at one level."""
+    chosen = examined.levels == level
+    answers = answering(examined.questions.at(chosen)).values
+    return float((answers == examined.truth[chosen]).float().mean())
+
+
+def score_amplified(
+    examined: Exam,
+    task: AnyTableTask,
+    size: int,
+    answering: Answering,
+    overseer: Step | None = None,
+) -> Score:
+    """How right one step of the overseer over somebody's answers is."""
+    amplifier = Amplifier(task, size, answering, Counts(), overseer)
+    return graded(examined, amplifier.amplify(examined.questions).labels)
+
+
+def score_trivial(examined: Exam) -> Score:
+    """How right the trivial baseline is."""
+    return graded(examined, examined.trivial)
+
+
+def untrained(recipe: Recipe, task: AnyTableTask, seed: int) -> Answering:
+    """A student that has learnt nothing: below an overseer, it shows what H can do alone."""
+    vocabulary = Vocabulary(task, recipe.size)
+    student = Student(vocabulary.architecture(recipe), torch.Generator().manual_seed(seed))
+    return Ignorance(student, vocabulary)
+
+
+class Ignorance:
+    """An untrained student's answers."""
+
+    def __init__(self, student: Student, vocabulary: Vocabulary) -> None:
+        self._student, self._vocabulary = student, vocabulary
+
+    @torch.no_grad()
+    def __call__(self, questions: Questions) -> Answers:
+        """Whatever its first weights say."""
+        reading = self._vocabulary.read(questions, self._student.architecture.places)
+        return self._vocabulary.answers(questions, self._student(reading))
+
+
+def credit(
+    student: Score, frozen_frontier: Score | None, self_training: Score | None
+) -> dict[str, float]:
+    """What amplification adds at each depth over the better of the two arms without it."""
+    others = [arm.by_depth for arm in (frozen_frontier, self_training) if arm is not None]
+    return {
+        name: accuracy - max((arm.get(name, 0.0) for arm in others), default=0.0)
+        for name, accuracy in student.by_depth.items()
+    }
+
+
+def _with_truth(task: AnyTableTask, size: int, questions: Questions, seen: frozenset[str]) -> Exam:
+    contexts = _contexts(task, size, questions.seeds)
+    truth: list[int] = []
+    trivial: list[int] = []
+    classes: list[str] = []
+    for place, row in enumerate(questions.rows):
+        question = task.table_question([int(number) for number in row])
+        facts = contexts[int(questions.contexts[place])]
+        truth.append(task.table_answer(task.truth(question, facts)))
+        trivial.append(task.table_answer(task.trivial(question, facts)))
+        classes.append(task.depth_class(question, facts))
+    return Exam(
+        questions=questions,
+        truth=torch.tensor(truth),
+        levels=task.table_levels(torch, questions.rows),
+        classes=tuple(classes),
+        seen=seen,
+        trivial=torch.tensor(trivial),
+    )
+
+
+def _contexts(task: AnyTableTask, size: int, seeds: Sequence[int]) -> Mapping[int, Facts]:
+    if not task.has_facts:
+        return {0: NO_FACTS}
+    return {place: task.make(size, seed) for place, seed in enumerate(seeds)}
