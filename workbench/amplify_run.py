@@ -12,8 +12,10 @@ import msgspec
 from traces.record import RunRecord
 from traces.store import Store
 from workbench.batch import (
+    Batch,
     Summary,
     accept,
+    batch,
     contexts_of,
     options_of,
     results,
@@ -26,6 +28,7 @@ from workbench.exits import Interrupted, complain, stop
 from workbench.files import check_output
 from workbench.inputs import read_lines
 from workbench.places import files_of, open_store
+from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
 from workbench.terminal import BatchProgress
 from workbench.wiring import Options, check
@@ -56,24 +59,23 @@ def amplify(
     if (file is None) == (not resume):
         stop("give either a file of questions or --resume RUN")
     check(options)
-    lines = read_lines(file) if file is not None else []
-    if out is not None and file is not None:
-        read = {Path(line.context) for line in lines if line.context}
-        keep = [file, *files_of(store_at), *files_of_spec(options.by), *read]
-        check_output(out, force=force, keep=keep)
+    made: Batch | None = None
+    if file is not None:
+        made = _made(file, options, store_at, out, force=force)
     new_name = "" if resume else _run_name(name)
     with open_store(store_at, make=not resume) as store:
-        if resume:
+        if made is None:
             say_unused(options, "--run" if name else "")
             run = _found(store, store_at, resume, out, force=force)
         else:
-            run = accept(store, new_name, lines, options, out)
+            run = accept(store, new_name, made)
         summary = summarise(store, run)
         progress = BatchProgress(run.total, run.total - summary.unfinished)
         cap: int | None = None
         try:
             if summary.unfinished:
-                complain(f"run {run.name}: {run.total} questions; resume with --resume {run.name}")
+                questions = many(run.total, "question")
+                complain(f"run {run.name}: {questions}; resume with --resume {run.name}")
                 cap = work(
                     store,
                     run,
@@ -92,6 +94,20 @@ def amplify(
                 sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
             sys.stdout.buffer.flush()
         return summarise(store, run), cap
+
+
+def _made(file: Path, options: Options, store_at: str, out: Path | None, *, force: bool) -> Batch:
+    """The batch of a new run.
+
+    Raises:
+        Complaint: The file does not hold together, or the results may not go where they shall go.
+    """
+    lines = read_lines(file)
+    if out is not None:
+        read = {Path(line.context) for line in lines if line.context}
+        keep = [file, *files_of(store_at), *files_of_spec(options.by), *read]
+        check_output(out, force=force, keep=keep)
+    return batch(lines, options, out)
 
 
 def _found(store: Store, store_at: str, wanted: str, out: Path | None, *, force: bool) -> RunRecord:
@@ -138,7 +154,7 @@ def how_to_go_on(command: str, cap: int, store_at: str) -> str:
     """What to say where a cap on calls stopped something: the command that goes on."""
     store = in_store(store_at)
     return (
-        f"stopped at the cap of {cap} calls; what is there is kept\n"
+        f"stopped at the cap of {many(cap, 'call')}; what is there is kept\n"
         f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"
     )
 
@@ -150,7 +166,7 @@ def described(summary: Summary) -> str:
         number: int = getattr(summary, kind)
         if number:
             counts.append(f"{number} {kind}")
-    lines = [f"run {summary.run}: {summary.total} questions, {', '.join(counts)}"]
+    lines = [f"run {summary.run}: {many(summary.total, 'question')}, {', '.join(counts)}"]
     if summary.judged:
         share = summary.correct / summary.judged
         lines.append(f"correct: {summary.correct} of {summary.judged} ({share:.1%})")

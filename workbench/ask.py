@@ -22,7 +22,7 @@ from workbench.doings import counted, doings
 from workbench.drawing import drawn
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.places import open_store
-from workbench.safe_output import shown
+from workbench.safe_output import many, shown
 from workbench.terminal import LiveTree, width
 from workbench.wiring import (
     Accepted,
@@ -222,8 +222,9 @@ def print_tree(asked: Asked, store_at: str, *, ascii_only: bool) -> None:
         typer.echo(line, err=True)
     ending = asked.ending
     typer.echo(
-        f"{asked.row.trace}: {ending.workspaces} workspaces, {ending.calls} calls, "
-        f"{ending.lookups} look-ups, {ending.joins} joins, {ending.seconds:.2f} s\n"
+        f"{asked.row.trace}: {many(ending.workspaces, 'workspace')}, "
+        f"{many(ending.calls, 'call')}, {many(ending.lookups, 'look-up')}, "
+        f"{many(ending.joins, 'join')}, {ending.seconds:.2f} s\n"
         f"look again: {look}",
         err=True,
     )

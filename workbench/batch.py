@@ -77,13 +77,18 @@ class Summary(Struct):
     seconds: float = 0.0
 
 
-def accept(
-    store: Store, name: str, lines: Sequence[Line], options: Options, out: Path | None = None
-) -> RunRecord:
-    """The run of these lines, accepted once it is committed.
+class Batch(Struct, frozen=True):
+    """Lines that can be worked, before any store knows them."""
+
+    lines: list[NewLine]
+    options: Accepted
+
+
+def batch(lines: Sequence[Line], options: Options, out: Path | None = None) -> Batch:
+    """What a run is made of; nothing is stored yet.
 
     Raises:
-        Complaint: The name is taken, an option is out of range, or a line cannot be worked.
+        Complaint: An option is out of range, or a line cannot be worked.
     """
     check(options)
     settings: dict[str, Any] = {}
@@ -93,9 +98,18 @@ def accept(
         if posed.task not in settings:
             settings[posed.task] = _setting(line, options, posed.task)
         new.append(NewLine(line.id, _input(line, posed.sha256), line.expected, options.seed))
-    config = msgspec.json.encode(accepted(options, settings, out)).decode()
+    return Batch(new, accepted(options, settings, out))
+
+
+def accept(store: Store, name: str, made: Batch) -> RunRecord:
+    """The run of a batch, accepted once it is committed.
+
+    Raises:
+        Complaint: The name is taken.
+    """
+    config = msgspec.json.encode(made.options).decode()
     try:
-        return store.register.create_run(name, "amplify", config, new, now_us=now_us())
+        return store.register.create_run(name, "amplify", config, made.lines, now_us=now_us())
     except NameTaken:
         stop(f"a run is called {name!r} already; resume it with --resume {name}", Exit.STORAGE)
 

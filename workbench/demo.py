@@ -11,7 +11,7 @@ import typer
 from decomposition.tasks.game24 import hands, solvable
 from traces.record import SessionRecord
 from workbench.amplify_run import described
-from workbench.batch import Summary, accept, summarise, work
+from workbench.batch import Summary, accept, batch, summarise, work
 from workbench.exits import Exit, stop
 from workbench.inputs import Line
 from workbench.places import file_of, open_store
@@ -37,7 +37,7 @@ def run_demo(store_at: str, puzzles: int, *, ascii_only: bool, json: bool) -> No
     say = _unsaid if json else _say
     say(f"1. {len(chosen)} puzzles of the Game of 24, each broken into a tree of smaller states:")
     with open_store(place, make=True) as store:
-        run = accept(store, RUN, chosen, Options(reuse="joins"))
+        run = accept(store, RUN, batch(chosen, Options(reuse="joins")))
         progress = BatchProgress(run.total, 0)
         work(store, run, on_end=progress.ended)
         progress.close()

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 import decomposition.tree
 import traces
+from workbench.safe_output import many
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a WAL file that several connections reset at once."""
@@ -82,9 +83,9 @@ def _store(place: str) -> Finding:
             unfinished = [run for run in store.register.runs() if run.status != "finished"]
     except TraceError as error:
         return Finding("store", fine=False, said=str(error))
-    said = f"{report.sessions} sessions, {report.events} events"
+    said = f"{many(report.sessions, 'session')}, {many(report.events, 'event')}"
     if report.findings:
-        said += f"; {len(report.findings)} findings, first: {report.findings[0]}"
+        said += f"; {many(len(report.findings), 'finding')}, first: {report.findings[0]}"
     if unfinished:
         names = ", ".join(f"{run.name} ({run.status})" for run in unfinished[:5])
         said += f"; not finished: {names}; `workbench amplify --resume RUN` goes on"

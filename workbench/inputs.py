@@ -227,4 +227,6 @@ def _warn_of_answers(lines: list[Line]) -> None:
         if line.expected and len(line.expected) > 3 and line.expected in line.question
     ]
     if found:
-        complain(f"warning: {len(found)} questions contain their expected answer, first {found[0]}")
+        complain(
+            f"warning: questions that contain their expected answer: {len(found)}, first {found[0]}"
+        )

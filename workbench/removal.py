@@ -13,8 +13,7 @@ from traces.redact import Redaction, redact
 from traces.store import Store
 from workbench.exits import complain, stop
 from workbench.places import open_store
-from workbench.safe_output import line
-from workbench.trace_views import many
+from workbench.safe_output import line, many
 
 
 class Wish(Struct, frozen=True):
@@ -43,7 +42,7 @@ def redacted(store_at: str, wish: Wish, *, yes: bool, json: bool) -> str:
         report = _redact(store, wish, rehearse=False)
     if json:
         return msgspec.json.encode(report).decode()
-    return f"event {wish.event} of {wish.trace} is gone; {report}"
+    return f"event {wish.event} of {wish.trace} is gone; {_taken(report)}"
 
 
 def collected(
@@ -91,6 +90,14 @@ def _described(store: Store, wish: Wish, plan: Redaction) -> str:
         f"event {wish.event} of {row.trace} is {line(what, 300)}\n"
         f"take its content away for good, from {events} of {many(plan.sessions, 'session')}?"
     )
+
+
+def _taken(report: Redaction) -> str:
+    """What went, and what could not be reached."""
+    events, rows = many(len(report.events), "event"), many(report.rows, "other row")
+    said = f"{events} of {many(report.sessions, 'session')}, {rows}"
+    first = f"{said}; {many(report.stale, 'event')} marked as depending on that"
+    return "\n".join([first, *str(report).splitlines()[1:]])
 
 
 def _counted(report: Removed) -> str:

@@ -34,6 +34,11 @@ def _shown(character: str) -> str:
     return character
 
 
+def many(number: int, noun: str) -> str:
+    """Such as "1 session" or "2 sessions"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def line(text: str, width: int | None = None) -> str:
     """One line of at most `width` columns."""
     single = " ".join(shown(text).split())

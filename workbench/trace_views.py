@@ -20,7 +20,7 @@ from workbench.doings import Doings, doings
 from workbench.drawing import drawn, rows
 from workbench.exits import Exit, stop
 from workbench.places import open_store
-from workbench.safe_output import as_ascii, cut, line
+from workbench.safe_output import as_ascii, cut, line, many
 from workbench.terminal import width as terminal_width
 
 _ANCHOR: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
@@ -71,11 +71,6 @@ class Recorded(Struct, frozen=True):
     def doings(self) -> dict[str, Doings]:
         """What happened, by path."""
         return doings(self.records, self.stale)
-
-
-def many(number: int, noun: str) -> str:
-    """Such as "1 session" or "2 sessions"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(store_at: str, *, run: str, limit: int, json: bool) -> str:
@@ -295,7 +290,7 @@ def verified(store_at: str, traces: Sequence[str], *, anchor: str, json: bool) -
         return msgspec.json.encode(report).decode(), not report.findings
     lines = [str(finding) for finding in report.findings[:40]]
     if len(report.findings) > len(lines):
-        lines.append(f"… and {len(report.findings) - len(lines)} more findings")
+        lines.append(f"… and {many(len(report.findings) - len(lines), 'more finding')}")
     state = "nothing differs" if not report.findings else many(len(report.findings), "finding")
     lines.append(f"{many(report.sessions, 'session')}, {many(report.events, 'event')}: {state}")
     lines.append(report.guarantee)

@@ -1,5 +1,6 @@
 """Hostile and bad inputs: each ends in its exit code, with one screen and no traceback."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,9 +53,40 @@ COMMAND_LINE = (
     Case("no file", ("amplify",), 2, "file of questions"),
     Case("run of no store", ("amplify", "--resume", "nobody"), 5, "no store is here"),
     Case("no store", ("trace", "show", "t-ffff"), 5, "no store is here"),
+    Case("question of no store", ("ask", "--resume", "t-ff"), 5, "no store is here"),
+    Case("gc of no store", ("trace", "gc", "t-ff", "--yes"), 5, "no store is here"),
+    Case("gc of nothing", ("trace", "gc"), 2, "nothing to remove"),
+    Case(
+        "redact of no store",
+        ("trace", "redact", "t-ff", "--event", "1", "--yes"),
+        5,
+        "no store is here",
+    ),
+    Case("empty store", ("ask", "1 + 2", "--store", ""), 2, "--store is empty"),
+    Case("store in memory", ("ask", "1 + 2", "--store", ":memory:"), 2, "a store is a file"),
+    Case("address in memory", ("ask", "1 + 2", "--store", "sqlite://"), 2, "a store is a file"),
+    Case("huge seed", ("ask", "1 + 2", "--seed", "1" + "0" * 20), 2, "64 bits"),
+    Case("seed is no number", ("ask", "1 + 2", "--seed", "x"), 2, "64 bits"),
+    Case("huge limit", ("trace", "list", "--limit", "1" + "0" * 20), 2, "--limit"),
+    Case("task for make", ("tasks", "make", "gam24", "--out", "x"), 2, "did you mean game24"),
+    Case("size of make", ("tasks", "make", "arithmetic", "--size", "999", "--out", "x"), 2, "999"),
+    Case("size of a hand", ("tasks", "make", "game24", "--size", "3", "--out", "x"), 2, "--size"),
+    Case("out is too long", ("tasks", "make", "game24", "--out", "x" * 300), 5, "too long"),
+    Case("out is a device", ("tasks", "make", "game24", "--out", "/dev/full", "--force"), 5, "dev"),
+    Case("rule of nobody", ("ask", "1 + 2", "--by", "majority[]"), 2, "list of answerers"),
+    Case("vote in a vote", ("ask", "1 + 2", "--by", "vote:3:vote:3:expert"), 2, "do not nest"),
+    Case("vote in a rule", ("ask", "1 + 2", "--by", "majority[vote:3:expert]"), 2, "do not nest"),
+    Case("table", ("ask", "1 + 2", "--policy", "table"), 2, "direct, recurse, amplify, cascade,"),
+    Case("width", ("trace", "show", "last", "--width", "-5"), 2, "--width"),
+    Case("lines", ("trace", "show", "last", "--lines", "-3"), 2, "--lines"),
+    Case("anchor", ("trace", "verify", "--anchor", "xx"), 2, "hexadecimal"),
+    Case("choice", ("ask", "1 + 2", "--reuse", "memo", "--memo-choice", "best"), 2, "majority"),
+    Case("choice of none", ("ask", "1 + 2", "--memo-choice", "ask"), 2, "--reuse memo"),
+    Case("endless file", ("amplify", "/dev/zero"), 3, "not a file"),
+    Case("endless context", ("ask", "x", "--context", "/dev/zero"), 3, "not a file"),
 )
 
-RUN_NAMES = ("../../x", "a/b", "x" * 300, "-rf", "a..b", "a b", "")
+RUN_NAMES = ("last", "../../x", "a/b", "x" * 300, "-rf", "a..b", "a b", "")
 
 
 @pytest.mark.parametrize("case", COMMAND_LINE, ids=lambda case: case.name)
@@ -66,6 +98,7 @@ def test_the_command_line_refuses(case: Case, run: Run) -> None:
     assert "Traceback" not in ran.err
     assert len(ran.err.splitlines()) <= 24
     assert not ran.out
+    assert not Path("workbench.db").exists()
 
 
 @pytest.mark.parametrize("name", RUN_NAMES[:-1])
@@ -74,7 +107,7 @@ def test_a_run_has_a_tame_name(name: str, run: Run) -> None:
     Path("q.jsonl").write_text('{"question": "1 + 2"}\n')
     ran = run("amplify", "q.jsonl", f"--run={name}")
     assert ran.code == 2, ran.err
-    assert "a run's name has" in ran.err
+    assert "a run's" in ran.err
 
 
 DATA = (
@@ -99,6 +132,11 @@ DATA = (
     ("long question", b'{"question": "' + b"x" * 70_000 + b'"}', "longer than"),
     ("bad numbers", b'{"numbers": ["x", 2, 3, 4]}', "q.jsonl:1"),
     ("expected list", b'{"question": "1 + 2", "expected": [1]}', "must be text"),
+    ("too large", b'{"question": "1 + 2", "expected": 1e999}', "q.jsonl:1: the number 1e999"),
+    ("nobody knows", b'{"question": "1 + 2"}\n{"question": "why?"}', "q.jsonl:2: no task knows"),
+    ("same id", b'{"id": "a", "question": "1"}\n{"id": "a", "question": "2"}', "q.jsonl:2: the id"),
+    ("no context", b'{"question": "x", "context": "none.md"}', "q.jsonl:1: cannot read"),
+    ("endless context", b'{"question": "x", "context": "/dev/zero"}', "q.jsonl:1: the context"),
 )
 
 
@@ -113,6 +151,22 @@ def test_a_data_file_is_refused(raw: bytes, words: str, run: Run) -> None:
     assert "Traceback" not in ran.err
     assert not ran.out
     assert not Path("workbench.db").exists()
+
+
+def test_a_pipe_is_not_waited_for(run: Run) -> None:
+    """A pipe that nobody writes to is refused as a file and as a context."""
+    os.mkfifo("pipe", 0o600)
+    for arguments in (("amplify", "pipe"), ("ask", "x", "--context", "pipe")):
+        ran = run(*arguments)
+        assert ran.code == 3, ran.err
+        assert "pipe" in ran.err
+
+
+@pytest.mark.parametrize("expected", ["3", "3.0", '"3"', "3e0"])
+def test_an_expected_number_is_compared_as_a_number(expected: str, run: Run) -> None:
+    """Whole numbers are equal however they are written."""
+    Path("q.jsonl").write_text(f'{{"question": "1 + 2", "expected": {expected}}}\n')
+    assert '"correct":true' in run("amplify", "q.jsonl").out
 
 
 def test_a_byte_order_mark_is_accepted(run: Run) -> None:
@@ -141,6 +195,25 @@ def test_output_is_never_overwritten_unasked(run: Run) -> None:
     assert run("amplify", "q.jsonl", "--out", "folder").code == 5
     assert run("amplify", "q.jsonl", "--out", "none/out.jsonl").code == 5
     assert run("amplify", "q.jsonl", "--out", "out.jsonl", "--force").code == 0
+    for own in ("q.jsonl", "workbench.db"):
+        before = Path(own).read_bytes()
+        ran = run("amplify", "q.jsonl", "--out", own, "--force")
+        assert ran.code == 5, ran.err
+        assert "what this command reads" in ran.err
+        assert Path(own).read_bytes() == before
+
+
+def test_a_file_of_questions_is_replaced_whole_or_not_at_all(run: Run) -> None:
+    """`tasks make --force` that fails leaves what was there, and nothing beside it."""
+    Path("q.jsonl").write_text("mine")
+    assert (
+        run("tasks", "make", "arithmetic", "--size", "0", "--out", "q.jsonl", "--force").code == 2
+    )
+    assert Path("q.jsonl").read_text() == "mine"
+    assert [path.name for path in Path.cwd().iterdir()] == ["q.jsonl"]
+    made = run("tasks", "make", "arithmetic", "--count", "3", "--out", "q.jsonl", "--force")
+    assert made.code == 0
+    assert len(Path("q.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_user_file_that_others_can_write_does_not_run(run: Run) -> None:
