@@ -19,7 +19,8 @@ TraceError
 ├── NameTaken              a run with this name exists
 ├── Held                   another process holds the lease
 ├── StillNeeded            other sessions took answers from what should be removed
-└── NotRedactable          the event does not exist, or is redacted already
+├── NotRedactable          the event does not exist, or is redacted already
+└── NotRetractable         the event does not exist
 """
 
 from collections.abc import Sequence
@@ -203,3 +204,7 @@ class StillNeeded(TraceError):
 
 class NotRedactable(TraceError):
     """An event that does not exist, or whose content is gone already."""
+
+
+class NotRetractable(TraceError):
+    """An event that does not exist."""

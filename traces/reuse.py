@@ -244,6 +244,14 @@ class ReuseIndex:
             answers += writer.run(_DROP_ANSWERS, some)
         return turns, answers
 
+    def drop(self, writer: Writer, places: Iterable[Place]) -> None:
+        """Remove the rows that lead to these events, which are not to be used again."""
+        gone = set(places)
+        self._window.keep(lambda row: row[:2] not in gone)
+        some = sorted(gone)
+        writer.many("DELETE FROM memo WHERE session = ? AND number = ?", some)
+        writer.many("DELETE FROM joinable WHERE session = ? AND number = ?", some)
+
 
 def _sessions(reusable: Reusable) -> set[int]:
     return {row[1] for row in reusable.memo} | {row[1] for row in reusable.joins}

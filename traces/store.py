@@ -11,9 +11,11 @@ from pathlib import Path
 from time import monotonic, time_ns
 from typing import Final, Self
 
+from msgspec.structs import replace
+
 from decomposition.errors import EngineBug
-from decomposition.events import Entry
-from decomposition.ports import Closed, MemoTurn, Reusable, Written
+from decomposition.events import Entry, Event
+from decomposition.ports import Authorship, Closed, MemoTurn, Reusable, Written
 from traces.batch import PLAIN, RICH, Batch
 from traces.database import PATIENCE_S, Database, Writer, in_groups, marks
 from traces.digest import Chain, seal
@@ -21,7 +23,7 @@ from traces.errors import Conflict, StoreBusy, StoreStopped
 from traces.opening import open_database
 from traces.reading import Reader
 from traces.recall import Recall
-from traces.record import Record
+from traces.record import Record, SessionRecord
 from traces.register import Register
 from traces.reuse import Place, ReuseIndex
 from traces.window import WINDOW_ROWS
@@ -168,6 +170,30 @@ class Store:
             Unstorable: As `commit`.
         """
         self._append(self._batch(written), reusable)
+
+    def append(
+        self, session: SessionRecord, entries: Sequence[tuple[str, Event, Authorship]]
+    ) -> SessionRecord:
+        """Append what somebody decided by a session as it was read; the session as it is now.
+
+        This is how a process that does not hold the session's lease gives a person's turn: on a
+        conflict it reads the session again, folds, and decides whether the turn still stands.
+
+        Args:
+            session: As it was read: its head is the one that the events must follow.
+
+        Raises:
+            Conflict: Somebody else appended since; nothing was appended here.
+            Unstorable: An event cannot be stored.
+            StoreStopped: The store does not take it.
+        """
+        self._chains.pop(session.number, None)
+        batch = self._batch([Written(session.number, session.count, entries)])
+        if batch.before[session.number].head != session.head:
+            raise Conflict(session.number, session.count, None)
+        self._append(batch, NOTHING_REUSABLE)
+        end = batch.after[session.number]
+        return replace(session, count=end.count, head=end.head)
 
     def _batch(self, written: Sequence[Written]) -> Batch:
         """The rows of a commit, from where the sessions stand now."""
