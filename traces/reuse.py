@@ -4,21 +4,26 @@ It is derived from events. New rows wait in a window; a crash loses them, and ea
 row says up to which event its rows are in the database, so that the rest can be derived again.
 """
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+from zlib import crc32
 
 from decomposition.ports import Reusable
 from traces.bloom import Bloom
 from traces.database import Database, Writer, in_groups, marks
 from traces.digest import Chain, pointer_seal
-from traces.window import WINDOW_ROWS, Window
+from traces.window import WINDOW_ROWS, Packed, Window, pack, rows_in
 
 Place = tuple[int, int]
 """A session and the number of one of its events."""
-_Row = tuple[int, int, bytes]
-"""Session, number, digest; the digest is empty for a turn."""
 _Stretch = tuple[int, int]
 """From which event of a session on, and up to which, this process saw what is reusable."""
+
+_place = struct.Struct(">qq").pack
+_place_of = struct.Struct(">qq").unpack_from
+_TURN_BYTES: Final = 16
+"""A row of the window is a place, with a digest behind it for an answer."""
 
 _TURN: Final = "memo (key, session, number, seal) ON CONFLICT DO NOTHING"
 _ANSWER: Final = "joinable (key, session, number, digest, seal) ON CONFLICT DO NOTHING"
@@ -45,7 +50,7 @@ class ReuseIndex:
 
     def __init__(self, database: Database, window_rows: int = WINDOW_ROWS) -> None:
         self._database = database
-        self._window: Window[_Row] = Window(window_rows)
+        self._window = Window(window_rows)
         self._bloom: Bloom | None = None
         self._reached: dict[int, _Stretch] = {}
         """Of the sessions that this process worked, what it knows the rows of."""
@@ -62,7 +67,7 @@ class ReuseIndex:
             before: Where the sessions of the commit ended.
         """
         if reusable.memo or reusable.joins:
-            fresh = _sessions(reusable) - self._reached.keys()
+            fresh = before.keys() - self._reached.keys()
             writer.many(_BEGIN, [(before[each].count, each) for each in sorted(fresh)])
         if self._window.full:
             self._insert(writer, self._window.due())
@@ -88,7 +93,7 @@ class ReuseIndex:
             self._forget_written()
         if reusable.memo or reusable.joins:
             self._window.add(_rows(reusable))
-            for each in _sessions(reusable) - self._reached.keys():
+            for each in before.keys() - self._reached.keys():
                 self._reached[each] = (before[each].count, 0)
         if self._reached:
             for session, chain in after.items():
@@ -149,15 +154,18 @@ class ReuseIndex:
         if self._bloom is not None:
             self._bloom.add(key for key, _ in rows)
 
-    def _insert(self, writer: Writer, rows: Sequence[tuple[bytes, _Row]]) -> None:
+    def _insert(self, writer: Writer, rows: Sequence[tuple[bytes, Packed]]) -> None:
         turns: list[object] = []
         answers: list[object] = []
-        for key, (session, number, digest) in rows:
-            seal = pointer_seal(key, session, number, digest)
-            if digest:
-                answers += (bytearray(key), session, number, bytearray(digest), seal)
-            else:
-                turns += (bytearray(key), session, number, seal)
+        for key, packed in rows:
+            for row in rows_in(packed):
+                place: tuple[int, int] = _place_of(row)
+                seal = crc32(key + row)
+                if len(row) == _TURN_BYTES:
+                    turns += (bytearray(key), place[0], place[1], seal)
+                else:
+                    digest = bytearray(row[_TURN_BYTES:])
+                    answers += (bytearray(key), place[0], place[1], digest, seal)
         writer.insert(_TURN, 4, turns)
         writer.insert(_ANSWER, 5, answers)
 
@@ -174,8 +182,7 @@ class ReuseIndex:
         stored = self._stored_turns({key for key in keys if key in known}) if known.any else {}
         found: list[list[Place]] = []
         for key in keys:
-            rows = self._window.get(key)
-            places = [row[:2] for row in rows if not row[2]] if rows else []
+            places = _places(self._window.get(key))
             if key in stored:
                 places = sorted({*places, *stored[key]})
             found.append(places)
@@ -183,9 +190,10 @@ class ReuseIndex:
 
     def answer(self, key: bytes) -> tuple[int, int, bytes] | None:
         """Session, number of the closing event and digest of the first answer under a key."""
-        for row in self._window.get(key):
-            if row[2]:
-                return row
+        for row in rows_in(self._window.get(key)):
+            if len(row) > _TURN_BYTES:
+                session, number = _place_of(row)
+                return session, number, row[_TURN_BYTES:]
         if key not in self._known:
             return None
         sql = "SELECT session, number, digest, seal FROM joinable WHERE key = ?"
@@ -233,7 +241,7 @@ class ReuseIndex:
         What is in the window of another process is not reached: its readers check the event.
         """
         gone = set(sessions)
-        self._window.keep(lambda row: row[0] not in gone)
+        self._window.keep(lambda row: _place_of(row)[0] not in gone)
         for session in gone:
             self._reached.pop(session, None)
             self._round.pop(session, None)
@@ -247,19 +255,25 @@ class ReuseIndex:
     def drop(self, writer: Writer, places: Iterable[Place]) -> None:
         """Remove the rows that lead to these events, which are not to be used again."""
         gone = set(places)
-        self._window.keep(lambda row: row[:2] not in gone)
+        self._window.keep(lambda row: _place_of(row) not in gone)
         some = sorted(gone)
         writer.many("DELETE FROM memo WHERE session = ? AND number = ?", some)
         writer.many("DELETE FROM joinable WHERE session = ? AND number = ?", some)
 
 
-def _sessions(reusable: Reusable) -> set[int]:
-    return {row[1] for row in reusable.memo} | {row[1] for row in reusable.joins}
+def _places(packed: Packed) -> list[Place]:
+    """Where the turns of a key begin, as the window holds them."""
+    if not packed:
+        return []
+    return [_place_of(row) for row in rows_in(packed) if len(row) == _TURN_BYTES]
 
 
-def _rows(reusable: Reusable) -> list[tuple[bytes, _Row]]:
-    rows = [(key, (session, number, b"")) for key, session, number in reusable.memo]
-    rows += [(key, (session, number, digest)) for key, session, number, digest in reusable.joins]
+def _rows(reusable: Reusable) -> list[tuple[bytes, Packed]]:
+    rows = [(key, pack(_place(session, number))) for key, session, number in reusable.memo]
+    rows += [
+        (key, pack(_place(session, number) + digest))
+        for key, session, number, digest in reusable.joins
+    ]
     return rows
 
 

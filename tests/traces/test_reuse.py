@@ -26,7 +26,7 @@ from traces.bloom import Bloom
 from traces.record import Ending
 from traces.store import Store
 from traces.verify import verify
-from traces.window import Window
+from traces.window import Window, pack, rows_in
 
 
 def key(number: int) -> bytes:
@@ -46,12 +46,17 @@ def test_a_bloom_filter_knows_what_was_added() -> None:
     assert wrong < 500
 
 
+def row(number: int) -> bytes:
+    """A packed row that tells which one it is."""
+    return pack(str(number).encode())
+
+
 def test_a_window_gives_up_its_oldest_rows_in_order() -> None:
     """Rows leave sorted, all of one stretch of keys, each exactly once."""
-    window: Window[int] = Window(limit=200)
-    given: list[tuple[bytes, int]] = []
+    window = Window(limit=200)
+    given: list[tuple[bytes, bytes]] = []
     for number in range(1_000):
-        window.add([(key(number), number)])
+        window.add([(key(number), row(number))])
         if window.full:
             due = window.due()
             assert due == sorted(due)
@@ -59,13 +64,13 @@ def test_a_window_gives_up_its_oldest_rows_in_order() -> None:
             window.written()
         assert window.size <= 200
     given += window.all()
-    assert sorted(row for _, row in given) == list(range(1_000))
+    assert sorted(int(each) for _, rows in given for each in rows_in(rows)) == list(range(1_000))
 
 
 def test_a_window_makes_room_for_a_commit_of_any_size() -> None:
     """However many rows came at once, it gives up as many as are too many."""
-    window: Window[int] = Window(limit=10)
-    window.add((key(number), number) for number in range(5_000))
+    window = Window(limit=10)
+    window.add((key(number), row(number)) for number in range(5_000))
     assert len(window.due()) >= 4_990
     assert window.ends_round
     window.written()
@@ -73,13 +78,26 @@ def test_a_window_makes_room_for_a_commit_of_any_size() -> None:
 
 
 def test_a_row_stays_in_the_window_until_it_is_safe() -> None:
-    """`due` alone removes nothing."""
-    window: Window[int] = Window(limit=0)
-    window.add([(key(1), 1)])
-    assert window.due() == [(key(1), 1)]
-    assert window.get(key(1)) == (1,)
+    """`due` alone removes nothing, and rows that came after it was asked are due too."""
+    window = Window(limit=0)
+    window.add([(key(1), row(1))])
+    assert window.due() == [(key(1), row(1))]
+    window.add([(key(1), row(2))])
+    assert window.due() == [(key(1), row(1) + row(2))]
+    assert rows_in(window.get(key(1))) == [b"1", b"2"]
     window.written()
-    assert window.get(key(1)) == ()
+    assert not window.get(key(1))
+
+
+def test_a_window_forgets_what_is_not_wanted() -> None:
+    """Row by row, also of several under one key."""
+    window = Window()
+    window.add([(key(1), row(1)), (key(1), row(2)), (key(2), row(1)), (key(3), row(300))])
+    window.keep(lambda each: each != b"1")
+    assert rows_in(window.get(key(1))) == [b"2"]
+    assert not window.get(key(2))
+    assert rows_in(window.get(key(3))) == [b"300"]
+    assert window.size == 2
 
 
 # -- turns -------------------------------------------------------------------------------------
