@@ -27,7 +27,8 @@ from distill.vocabulary import IGNORE, Answers, Vocabulary
 
 CHUNK: Final = 4096
 """Questions in one forward pass of an answering student, at most."""
-_GENERATORS: Final = ("weights", "stream", "offsets", "probes", "replay")
+_GENERATORS: Final = ("weights", "stream", "offsets", "probes", "replay", "audits")
+"""One for each purpose, so that arms which differ in one draw alike in all others."""
 
 
 class Learned(Struct, frozen=True):
@@ -203,7 +204,7 @@ class Trainer:
         return Learned(questions, labels, labels != DONT_KNOW)
 
     def _audits(self, count: int) -> Tensor:
-        drawn = torch.rand(count, generator=self.generators["stream"])
+        drawn = torch.rand(count, generator=self.generators["audits"])
         return drawn < self.recipe.audit_share
 
     def _fit(self, learned: Learned) -> tuple[float, Tensor]:
