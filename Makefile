@@ -14,12 +14,13 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with everything pinned
 
-# torch joins setup when distill has modules: `pip install torch==2.13.0` first, then `.[dev,distill]`.
+# torch comes first and by its version alone, so that a CPU build offered locally is taken.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo 'make: Python 3.11 or newer is needed; name one with PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,distill]'
 	@touch $@
 
 demo: $(READY) ## the main job in one go
