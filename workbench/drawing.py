@@ -17,8 +17,8 @@ from workbench.safe_output import as_ascii, columns, cut, line
 
 MAX_LINES: Final = 400
 """Lines after which a drawing is cut, unless more are asked for."""
-ROOMY: Final = 42
-"""Columns that questions and answers have before anything stands beside them."""
+ROOMY: Final = 34
+"""Columns that question and answer of the deepest line have before an answerer stands there."""
 WIDEST: Final = 32
 """Columns that the answerer has at most."""
 
@@ -219,17 +219,18 @@ class _Fit:
     def __init__(self, shown: list[Row], width: int, pen: Pen) -> None:
         self._width = width
         self._pen = pen
-        self._longest_path = 8 if width < 70 else 14 if width < 100 else 24
+        self._longest_path = 8 if width < 100 else 16 if width < 140 else 24
         labels = [columns(self._label(number, row)) for number, row in enumerate(shown)]
         self._label_room = max(labels, default=0) if width >= 40 else 0
-        free = width - self._label_room - 2 - ROOMY
+        deepest = max((row.depth for row in shown), default=0)
+        self._guides_room = width // 5 if width < 100 else width // 4
+        self._step = 2 if 2 * deepest <= self._guides_room else 1
+        guides = min(self._step * deepest, self._guides_room)
+        free = width - self._label_room - guides - ROOMY - 4
         asked = max((columns(line(row.beside)) for row in shown), default=0)
-        self._beside_room = min(asked, WIDEST, free - 2) if free >= 12 else 0
+        self._beside_room = min(asked, WIDEST, free) if free >= 10 else 0
         taken = [room + 2 for room in (self._label_room, self._beside_room) if room]
         self._text_room = width - sum(taken)
-        self._guides_room = min(width // 4, self._text_room // 3)
-        deepest = max((row.depth for row in shown), default=0)
-        self._step = 2 if 2 * deepest <= self._guides_room else 1
 
     def line(self, number: int, row: Row) -> str:
         """One line of the drawing."""

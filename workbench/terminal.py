@@ -1,9 +1,10 @@
 """The terminal: widths, live drawings and progress. Results go to stdout, all else to stderr."""
 
-import shutil
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.live import Live
@@ -13,14 +14,23 @@ from decomposition.session import Session
 from workbench.deliberate import Outcome
 from workbench.drawing import drawn
 
+LEAST_COLUMNS = 20
+MOST_COLUMNS = 2000
 REDRAW_S = 0.125
 REPORT_S = 5.0
 """Without a terminal, one line of progress so often."""
 
 
 def width() -> int:
-    """Columns of the terminal, 80 where there is none."""
-    return max(20, shutil.get_terminal_size((80, 24)).columns)
+    """Columns of the terminal, also where only one of the streams is on it; 80 without one."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdecimal() and int(columns[:5]) > 0:
+        return min(MOST_COLUMNS, max(LEAST_COLUMNS, int(columns[:5])))
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        with suppress(OSError, ValueError, AttributeError):
+            found = os.get_terminal_size(stream.fileno()).columns
+            return min(MOST_COLUMNS, max(LEAST_COLUMNS, found))
+    return 80
 
 
 class LiveTree:
