@@ -45,11 +45,12 @@ def husk(event: Event) -> Event:
         case Abstained() | Refused():
             return replace(event, reason=blanked(event.reason))
         case Failed():
-            return Failed(_unexplained(event.failure), BLANK if event.detail else "")
+            detail = BLANK if event.detail else ""
+            return replace(event, failure=_unexplained(event.failure), detail=detail)
         case Joined():
             message = None if event.message is None else _emptied(event.message)
             failure = None if event.failure is None else _unexplained(event.failure)
-            return Joined(event.origin, _NO_DIGEST, message, failure)
+            return replace(event, digest=_NO_DIGEST, message=message, failure=failure)
         case Deferred():
             return replace(event, draft=blanked(event.draft))
         case _:
