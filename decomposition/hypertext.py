@@ -330,9 +330,10 @@ def _folded_parts(message: Message) -> Iterator[str | Pointer]:
     for place, part in enumerate(parts):
         if isinstance(part, str):
             text = folded(part)
-            before = " " if place and part[0].isspace() else ""
+            before = " " if place and part[0].isspace() and (text or place < last) else ""
             after = " " if place < last and text and part[-1].isspace() else ""
-            yield before + text + after
+            if spaced := before + text + after:
+                yield spaced
         else:
             yield part
 

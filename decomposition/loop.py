@@ -349,13 +349,11 @@ class Loop:
             givens = list(await given)
         except (TransientFault, RunStopped, EngineBug):
             raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return [_broke(answerer, error) for _ in views]
         # A user's answerer may raise anything, and end neither the run nor the program by it.
-        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise
             if len(views) == 1:
                 return [_broke(answerer, error)]
             return [(await self._tried(answerer, [view], apart=apart))[0] for view in views]

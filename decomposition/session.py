@@ -570,4 +570,6 @@ def _failed(given: Failure) -> Failed:
         return Failed(Failure("answerer", "a failure of no known kind"), what)
     if type(reason) is not str:
         reason = f"a reason that is no text but {type(reason).__name__}"
+    if type(detail) is not str:
+        detail = ""
     return Failed(Failure(kind, storable(reason)), storable(detail))

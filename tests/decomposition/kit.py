@@ -36,6 +36,7 @@ from decomposition.ports import Account, Authorship, Closed, MemoTurn, Reusable,
 from decomposition.routing import Policy
 from decomposition.session import Session
 from decomposition.setting import Environs, Setting
+from decomposition.tree import Tree
 from decomposition.view import View
 
 ENGINE = Authorship("", "engine", 0, 0)
@@ -261,6 +262,8 @@ class Options(TypedDict, total=False):
     """Events after which the session goes on, instead of beginning."""
     keep: bool
     """Keep settled workspaces in the live tree."""
+    tree: Tree
+    """The live tree to begin with."""
     on_commit: Callable[[Sequence[Session]], None]
 
 
@@ -276,7 +279,9 @@ def begun(question: str | Message, answerer: Answerer, **options: Unpack[Options
     if "resume" in options:
         session.resume(options["resume"])
     else:
-        session.tree.keep = options.get("keep", False)
+        session.tree = options.get("tree", session.tree)
+        session.tree.collect = session.setting.joins != "none"
+        session.tree.keep = options.get("keep", session.tree.keep)
         message = question if isinstance(question, Message) else Message.of(question)
         fuel, samples = options.get("fuel", PLENTY), options.get("samples", 1)
         session.begin(message, fuel, samples, options.get("rule", "majority"))

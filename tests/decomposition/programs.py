@@ -2,7 +2,8 @@
 
 A program is deterministic: every choice is drawn from the seed and the view's key. It does what
 answerers may do: asks with samples, pointers between siblings, notes, replies with pointers
-that are still pending, abstentions, eager asks, and now and then something illegal.
+that are still pending, abstentions, eager asks, and now and then something illegal, or something
+behind an unlock.
 """
 
 import re
@@ -86,10 +87,17 @@ class Program(Answerer):
         hidden = [name for name in visible(view, asked) if name not in view.shown and name != "$q"]
         if hidden and rng.random() < 0.7:
             chosen = rng.sample(hidden, rng.randint(1, min(3, len(hidden))))
-            return (*turn, Unlock(tuple(chosen)))
+            turn.append(Unlock(tuple(chosen)))
+            return (*turn, *self._too_late(rng))
         if len(view.asked) < asked and rng.random() < 0.5:
             return tuple(turn)
         return (*turn, _closing(view, asked, rng))
+
+    def _too_late(self, rng: Random) -> tuple[Action, ...]:
+        """Now and then an action behind an unlock, which has ended the turn."""
+        if not self._errs or rng.random() < 0.8:
+            return ()
+        return (rng.choice((Note("too late"), Reply("too late"), Unlock(("$q",)))),)
 
     def _ask(self, view: View, level: int, rng: Random) -> Ask:
         questions: list[str] = []

@@ -200,3 +200,15 @@ def test_hostile_content_is_worked_in_bounds(case: Callable[[], None]) -> None:
     except subprocess.TimeoutExpired:
         pytest.fail(f"{case.__name__} took longer than {TIME_S} s")
     assert not ran.returncode, ran.stderr[-800:]
+
+
+def test_an_answer_that_is_cut_when_rendered_says_so() -> None:
+    """What pointers lead to may make an answer longer than the cap, though no part of it is."""
+
+    def script(view: View) -> Given | str:
+        return "x" * 60 if view.question != "root" else (Ask(("a",)), Reply("$a1 $a1"))
+
+    for cap, length, cut in ((100, 100, True), (121, 121, False), (120, 120, True)):
+        session, _ = deliberate("root", script, caps=Caps(answer_bytes=cap))
+        outlook = session.outlook()
+        assert (len(outlook.answer), outlook.cut) == (length, cut)

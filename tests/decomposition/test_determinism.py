@@ -1,5 +1,6 @@
 """Determinism: one deliberation, however it was scheduled, interrupted, replayed or hashed."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,21 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decomposition.actions import Ask, Given, Reply, Unlock
+from decomposition.actions import Action, Ask, Given, Note, Reply, Unlock
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.scripted import Scripted
 from decomposition.errors import EngineBug
-from decomposition.events import Asked, Entry, Replied
+from decomposition.events import Asked, Entry, Event, Replied
+from decomposition.loop import Loop
 from decomposition.message import Message
 from decomposition.routing import Kind, Policy, Row
 from decomposition.setting import Environs
 from decomposition.tree import Tree, fold
 from decomposition.view import View
 from tests.decomposition.kit import (
+    FakeClock,
     MemoryStore,
     Options,
     Shuffled,
     answer,
+    begun,
     deliberate,
     digest,
     written,
@@ -109,6 +113,30 @@ def test_every_policy_is_repeatable(seed: int, kind: str, order: int) -> None:
     assert digests(Shuffled(actor, order), **options) == expected
 
 
+@pytest.mark.parametrize("fuel", range(9, 27))
+@pytest.mark.parametrize("late", [Note("x"), Reply("x"), Unlock(("$q",)), Ask(("x",))])
+def test_what_stands_behind_an_unlock_changes_nothing(fuel: int, late: Action) -> None:
+    """It is refused and paid before anything is shown, whether the answer is there or not."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "a":
+            return "deep" if view.asked else (Ask(("x",)), Unlock(("$a1",)))
+        if view.question != "root":
+            return f"answer to {view.question}"
+        if not view.asked:
+            return (Ask(("b", "a"), eager=True, fuel=4),)
+        if view.note != "nnnn":
+            return (Note(view.note + "n"),)
+        return "done" if "$a2" in view.shown else (Unlock(("$a2",)), late)
+
+    actor = Scripted("t", script)
+    found: set[tuple[str, str, str]] = set()
+    for width in WIDTHS:
+        session, _ = deliberate("root", actor, fuel=fuel, width=width)
+        found.add((session.outlook().status, answer(session), digest(session)))
+    assert len(found) == 1
+
+
 def test_keeping_settled_workspaces_changes_nothing() -> None:
     """A tree that evicts nothing comes to the same (30 programs)."""
     for seed in range(30):
@@ -175,6 +203,33 @@ def test_a_fold_is_the_same_event_by_event(actor: Answerer) -> None:
         tree.apply(path, event)
         if count % max(1, len(entries) // 12) == 0:
             assert list(fold(entries[:count]).state()) == list(tree.state())
+
+
+class Remembering(Tree):
+    """A live tree that keeps its state after every event."""
+
+    def __init__(self) -> None:
+        super().__init__(keep=True)
+        self.states: list[list[tuple[str, object]]] = []
+
+    def apply(self, path: str, event: Event) -> None:
+        """Take over what happened."""
+        super().apply(path, event)
+        self.states.append(list(self.state()))
+
+
+@settings(max_examples=CASES)
+@given(programs(), st.sampled_from([1, 1024]), st.sampled_from(["none", "session"]))
+def test_a_fold_is_the_live_tree_at_every_event(actor: Answerer, width: int, joins: str) -> None:
+    """Whatever was staged by then, folding the events gives the live tree's state (25 programs)."""
+    tree, store = Remembering(), MemoryStore()
+    session = begun(question(), actor, joins=joins, tree=tree)
+    asyncio.run(Loop(store, FakeClock(), width=width).run(iter([session])))
+    entries = store.entries()
+    assert len(tree.states) == len(entries)
+    places = range(1, len(entries) + 1)
+    for count in places if len(places) < 60 else (*places[:30], *places[30::7]):
+        assert list(fold(entries[:count]).state()) == tree.states[count - 1]
 
 
 @settings(max_examples=CASES)
@@ -252,7 +307,7 @@ def test_a_resume_after_any_commit_changes_nothing(
 
 
 def test_a_resume_after_every_commit_changes_nothing() -> None:
-    """The same at every single commit, for a few programs that do all there is to do (6)."""
+    """The same at every single commit, for a few programs that do all there is to do (12)."""
     for seed in (3, 5, 7, 11, 13, 17):
         for endless in (False, True):
             fuel = 60 if endless else 10**6
@@ -271,7 +326,7 @@ def test_a_resume_after_every_commit_changes_nothing() -> None:
 @settings(max_examples=CASES // 2)
 @given(seeds, st.sampled_from(["amplify", "cascade"]), st.data())
 def test_a_resume_finds_who_sat_where(seed: int, kind: str, data: st.DataObject) -> None:
-    """Students, and overseers that took over from one, go on in their own roles (20 programs)."""
+    """Students, and overseers that took over from one, go on in their own roles (12 programs)."""
     student = Program(seed + 1, samples=False)
     options: Options = {"policy": Policy(cast("Kind", kind), 0.9), "student": student}
     store = MemoryStore()
@@ -290,16 +345,15 @@ def test_a_resume_finds_who_sat_where(seed: int, kind: str, data: st.DataObject)
 @settings(max_examples=CASES // 2)
 @given(programs(), st.data())
 def test_a_resume_with_joins_has_the_same_digest(actor: Answerer, data: st.DataObject) -> None:
-    """Joins are fewer after a resume, the digest is the same (20 programs)."""
+    """A session that goes on knows what it had closed: digest and joins are the same (12)."""
     store = MemoryStore()
     session, entries = deliberate(question(), actor, store=store, width=1, joins="session")
     end = data.draw(st.sampled_from(store.commits))
-    outlook = session.outlook()
-    assert resumed(actor, entries[:end], joins="session") == (
-        outlook.status,
-        outlook.answer,
-        outlook.digest,
+    again, after = deliberate(
+        "unused", actor, resume=entries[:end], width=1, joins="session", fuel=1
     )
+    assert again.outlook() == session.outlook()
+    assert after == entries
 
 
 # -- what is settled and what is not ---------------------------------------------------------

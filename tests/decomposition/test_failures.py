@@ -1,22 +1,26 @@
 """Failures as values, and answerers that break without breaking anything else."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from typing import cast
+from enum import StrEnum
+from typing import Any, cast
 
 import pytest
+from msgspec import json
 
-from decomposition.actions import Abstain, Ask, Given, Reply, Unlock
+from decomposition.actions import Abstain, Ask, Given, Note, Quote, Reply, Unlock
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.scripted import Scripted
 from decomposition.caps import Caps
 from decomposition.errors import BadAnswerer, DecompositionError, EngineBug, IllegalAction
-from decomposition.events import Failed
-from decomposition.message import FAILURE_KINDS, Failure
-from decomposition.routing import Policy
+from decomposition.events import Asked, Failed
+from decomposition.message import FAILURE_KINDS, Broke, Failure, Message, Pointer
+from decomposition.routing import Kind, Policy
 from decomposition.view import View
 from tests.decomposition.kit import (
     Budget,
+    Raw,
     Shuffled,
     Watching,
     answer,
@@ -25,6 +29,12 @@ from tests.decomposition.kit import (
     failures,
     worked,
 )
+
+
+class Name(StrEnum):
+    """Text by another name."""
+
+    Q = "$q"
 
 
 class Batch(Answerer):
@@ -138,6 +148,107 @@ def test_a_failure_of_no_known_kind_is_the_answerers(kind: object) -> None:
     assert failures(entries) == {"0.1": "answerer"}
 
 
+class Evil:
+    """Raises whenever anybody looks."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("bool")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class EvilText(str):
+    """Text that is none."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+    __hash__ = str.__hash__
+
+
+class Sneaky(Ask, frozen=True):
+    """An ask that is not quite one."""
+
+
+class Posing(Reply, frozen=True):
+    """A reply that is not quite one."""
+
+
+def hostile(bad: object) -> list[object]:
+    """What an answerer may give, with this in every place."""
+    anything = cast("Any", bad)
+    return [
+        anything,
+        (anything,),
+        Failure(anything),
+        Failure("refused", anything),
+        Broke("answerer", "x", detail=anything),
+        (Ask(("q",), rule=anything, samples=2),),
+        (Ask(("q",), share=anything),),
+        (Ask(("q",), samples=anything),),
+        (Ask(("q",), fuel=anything),),
+        (Ask(("q",), eager=anything),),
+        (Ask((anything,)),),
+        (Ask(anything),),
+        (Unlock(("$q",), wait=anything),),
+        (Unlock((anything,)),),
+        (Unlock(anything),),
+        (Note(anything),),
+        (Abstain(anything),),
+        (Reply(anything),),
+        (Reply("x", confidence=anything),),
+        (Reply("x", quotes=anything),),
+        (Reply("x", quotes=(anything,)),),
+        (Reply("x", quotes=(Quote(anything, "q"),)),),
+        (Reply("x", quotes=(Quote("$q", anything),)),),
+        (Reply(Message(anything)),),
+        (Reply(Message((anything,))),),
+        (Reply(Message((Pointer(message=anything),))),),
+        (Reply(Message((Pointer(message=Message.of("x"), title=anything),))),),
+    ]
+
+
+@pytest.mark.parametrize("place", range(len(hostile(None))))
+@pytest.mark.parametrize("bad", [Evil(), EvilText("$q"), Name.Q, b"x", Sneaky(("q",)), Posing("x")])
+@pytest.mark.parametrize("kind", ["recurse", "direct", "cascade"])
+def test_no_value_of_an_answerer_gets_out(place: int, bad: object, kind: Kind) -> None:
+    """Whatever stands in an action is refused or recorded, and all that is staged can be stored."""
+    actor = Raw(hostile(bad)[place])
+    caps = Caps(workspaces=5)
+    session, entries = deliberate("q", actor, policy=Policy(kind), student=actor, caps=caps, fuel=9)
+    assert session.finished
+    for _, event in entries:
+        assert json.decode(json.encode(event), type=type(event)) == event
+    if kind == "direct":
+        assert not any(isinstance(event, Asked) for _, event in entries)
+
+
+@pytest.mark.parametrize("times", [14, 18, 60, 500])
+def test_a_message_that_doubles_is_refused_at_once(times: int) -> None:
+    """Content that stands twice in content that stands twice and so on is not written out."""
+    message = Message(("x" * 1000,))
+    for _ in range(times):
+        message = Message((Pointer(message=message), Pointer(message=message)))
+    for turn in ((Reply(message),), (Note(message),), (Ask((message, "x")),)):
+        started = time.process_time()
+        _, entries = deliberate("q", Raw(turn), fuel=9)
+        assert failures(entries) == {"0": "bad_output"}
+        assert time.process_time() - started < 1
+
+
 @pytest.mark.parametrize("reason", ["\ud800", "a\0b", "x" * 10_000_000, 7, None], ids=type)
 def test_the_reason_of_a_failure_can_be_stored(reason: object) -> None:
     """What a broken answerer says is kept only as far as a store and a view can hold it."""
@@ -157,7 +268,15 @@ def test_the_reason_of_a_failure_can_be_stored(reason: object) -> None:
 
 # -- answerers that raise --------------------------------------------------------------------
 
-RAISED: tuple[Exception, ...] = (
+
+class Unspeakable(Exception):
+    """An error that cannot even be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("hush")
+
+
+RAISED: tuple[BaseException, ...] = (
     ValueError("a value"),
     KeyError(),
     RecursionError("deep"),
@@ -172,6 +291,10 @@ RAISED: tuple[Exception, ...] = (
     BadAnswerer("broken"),
     DecompositionError("something"),
     ExceptionGroup("several", [ValueError("one")]),
+    SystemExit(7),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+    Unspeakable(),
 )
 
 

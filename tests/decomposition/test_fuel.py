@@ -354,3 +354,39 @@ def test_fuel_never_arises(
         before = pot
         if type(event).__name__ in ("Replied", "Abstained", "Failed"):
             closed.add(path)
+
+
+# -- what fuel does not tell -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alias", [True, False])
+def test_fuel_does_not_tell_two_names_of_one_content_from_two_contents(alias: bool) -> None:  # noqa: FBT001
+    """Unspent fuel comes back under the answer's own name, not where it comes round by another."""
+    seen: list[str] = []
+
+    def script(view: View) -> Given | str:
+        if view.question == "value":
+            return "5"
+        if view.question.startswith("wrap"):
+            return "see $q.1" if alias else "see [5]"
+        seen.append(view.fuel)
+        if not view.asked:
+            return (Ask(("value",), fuel=20), Ask(("wrap $a1",), fuel=1), Unlock(("$a2",)))
+        for name in ("$a2.1", "$a1"):
+            if name not in view.shown:
+                return (Unlock((name,)),)
+        return "done"
+
+    deliberate("root", Scripted("t", script, sees_fuel=True), fuel=29)
+    assert seen == ["plenty", "low", "low", "plenty"]
+
+
+def test_who_always_asks_for_more_fuel_than_there_is_fails_for_fuel() -> None:
+    """Three refusals for want of fuel are a matter of fuel; mixed ones are bad output."""
+    greedy: Given = (Ask(("a",), fuel=1000),)
+    session, entries = deliberate("root", lambda _: greedy, fuel=50)
+    assert failures(entries) == {"0": "fuel"}
+    assert answer(session) == "fuel: too little fuel was left for what was tried"
+    turns = iter((greedy, (Unlock(("$a9",)),), greedy))
+    _, entries = deliberate("root", lambda _: next(turns), fuel=50)
+    assert failures(entries) == {"0": "bad_output"}

@@ -15,6 +15,7 @@ from decomposition.hypertext import (
     POINTER_NAME,
     addresses,
     content_hash,
+    cut_written,
     escape,
     failure_hash,
     folded,
@@ -364,3 +365,53 @@ def test_questions_with_equal_text_differ_by_what_they_point_to() -> None:
     other_five = Message((" is\n", Pointer(message=Message.of("5"))))
     assert folded_hash(five) != folded_hash(six)
     assert folded_hash(five) == folded_hash(other_five)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("q [a  b]", "q [a b]", True),
+        ("q [ a\n[b  c ]]", "q  [a [b c]]", True),
+        ("a b [x]", "a b[x]", False),
+        ("[x] a", "[x]a", False),
+        (" [x] ", "[x]", True),
+        ("[x] [y]", "[x][y]", False),
+        ("[x]  [y]", "[x] [y]", True),
+    ],
+)
+def test_white_space_is_folded_inside_and_kept_beside_pointers(
+    one: str,
+    other: str,
+    same: bool,  # noqa: FBT001
+) -> None:
+    """Nested content is folded like the question; a space beside a pointer is a space."""
+    assert (folded_hash(written(one)) == folded_hash(written(other))) is same
+
+
+@settings(max_examples=CASES)
+@given(st.text("ab [[]]]$.1\\é", max_size=40), st.integers(1, 40))
+def test_a_cut_is_a_beginning(text: str, limit: int) -> None:
+    """Whatever is cut, it fits, and it says and points to the beginning of what the whole does."""
+
+    def named(name: str) -> Pointer:
+        return Pointer(answer=name)
+
+    kept = cut_written(text, limit)
+    assert len(kept.encode()) <= limit
+    assert _begins(parse(kept, named), parse(text, named))
+
+
+def _begins(part: Message, whole: Message) -> bool:
+    """Whether a message is the beginning of another, the last nested one too."""
+    mine, theirs = list(part.parts), list(whole.parts)
+    if not mine:
+        return True
+    *before, last = mine
+    if before != theirs[: len(before)] or len(theirs) < len(mine):
+        return False
+    other = theirs[len(before)]
+    if isinstance(last, str):
+        return isinstance(other, str) and other.startswith(last)
+    if not isinstance(other, Pointer) or last.message is None or other.message is None:
+        return last == other
+    return _begins(last.message, other.message)

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from decomposition.actions import Abstain, Ask, Given, Reply, Unlock
 from decomposition.answerers.scripted import Scripted
-from decomposition.events import Asked, Entry, Failed, Joined
+from decomposition.caps import Caps
+from decomposition.events import Asked, Entry, Failed, Joined, Refused
 from decomposition.message import PLACE_BOUND, Failure
 from decomposition.routing import Policy
 from decomposition.tree import fold
 from decomposition.view import View
+from decomposition.workspace import Workspace
 from tests.decomposition.kit import (
     MemoryStore,
+    Options,
     Watching,
     answer,
     deliberate,
@@ -284,6 +287,107 @@ def test_no_join_leads_to_a_failure_of_its_place(seed: int, fuel: int, endless: 
             assert not bad & set(plain_origin(entries, event.origin)), path
 
 
+@settings(max_examples=2 * CASES)
+@given(seeds, st.integers(40, 600), st.sampled_from([1, 1024]))
+def test_what_is_joined_is_what_plenty_of_fuel_gives(seed: int, fuel: int, width: int) -> None:
+    """However little fuel there was, a joined answer was not shaped by it (80 trees)."""
+    actor = Program(seed, rich=False, samples=False)
+    _, entries = deliberate(question(level=3), actor, fuel=fuel, joins="session", width=width)
+    asked = dict(fold(entries).state())
+    for path, event in entries:
+        place = asked.get(path)
+        if not isinstance(event, Joined) or not isinstance(place, Workspace):
+            continue
+        if place.question.plain:
+            alone, _ = deliberate(place.question, actor)
+            assert alone.tree.root.digests[0].hex() == event.digest
+            assert alone.tree.root.outcome == (event.message or event.failure)
+
+
+@settings(max_examples=2 * CASES)
+@given(seeds, st.integers(40, 2000), st.booleans())
+def test_joins_change_no_digest_where_fuel_suffices(seed: int, fuel: int, errs: bool) -> None:  # noqa: FBT001
+    """With fuel just enough, nothing differs with joins: they only save some (80 trees)."""
+    actor = Program(seed, rich=False, errs=errs)
+    plain, entries = deliberate(question(level=3), actor, fuel=fuel)
+    refused = [event.bound for _, event in entries if isinstance(event, Refused)]
+    if not any(refused) and not unclean(entries):
+        joined, _ = deliberate(question(level=3), actor, fuel=fuel, joins="session")
+        assert (digest(joined), answer(joined)) == (digest(plain), answer(plain))
+
+
+def guessing(view: View) -> Given | str:
+    """Guesses where it may not ask, or is told that little fuel is left."""
+    if view.question == "leaf":
+        return "known"
+    if view.question == "hard":
+        if view.refusal or view.fuel == "low":
+            return "a guess"
+        return (
+            f"worked out: {view.shown['$a1']}"
+            if view.asked
+            else (Ask(("leaf",), fuel=10), Unlock(("$a1",)))
+        )
+    asked = len(view.asked)
+    if asked < 2:
+        return (Ask(("hard",), fuel=(5, 50)[asked]), Unlock((f"$a{asked + 1}",)))
+    return "saw $a2"
+
+
+@pytest.mark.parametrize("sees_fuel", [False, True])
+@pytest.mark.parametrize("memo", [False, True])
+def test_an_answer_that_little_fuel_shaped_is_not_reused(sees_fuel: bool, memo: bool) -> None:  # noqa: FBT001
+    """Who was refused for want of fuel, or saw that little was left, is asked again elsewhere."""
+    actor = Scripted("guessing", guessing, sees_fuel=sees_fuel)
+    how = "none" if memo else "session"
+    session, entries = deliberate("root", actor, fuel=200, joins=how, memo=memo)
+    assert answer(session) == "saw worked out: known"
+    assert not joins(entries)
+    assert digest(session) == digest(deliberate("root", actor, fuel=200)[0])
+
+
+def test_an_answer_that_the_deepest_level_shaped_is_not_joined() -> None:
+    """Where it may ask, the same question is worked out."""
+
+    def script(view: View) -> Given | str:
+        if view.question == "middle":
+            return "x" if view.asked else (Ask(("hard",)), Unlock(("$a1",)))
+        if view.question != "root":
+            return guessing(view)
+        asked = len(view.asked)
+        if asked < 2:
+            return (Ask((("middle", "hard")[asked],), fuel=50), Unlock((f"$a{asked + 1}",)))
+        return "saw $a2"
+
+    for how in ("none", "session"):
+        session, _ = deliberate("root", script, joins=how, caps=Caps(depth=2))
+        assert answer(session) == "saw worked out: known"
+
+
+def test_a_resume_joins_what_was_closed_before() -> None:
+    """After any commit a session goes on with the joins that it would have had."""
+    actor = one_by_one("a", "b", "a", "b")
+    store = MemoryStore()
+    whole, entries = deliberate("root", actor, joins="session", store=store)
+    assert whole.outlook().joins == 2
+    for end in store.commits:
+        again, after = deliberate("root", actor, joins="session", resume=entries[:end])
+        assert again.outlook() == whole.outlook()
+        assert after == entries
+
+
+def test_a_resume_does_not_join_what_fuel_shaped() -> None:
+    """What makes an answer a matter of its place is known again after a fold."""
+    for sees_fuel in (False, True):
+        actor = Scripted("guessing", guessing, sees_fuel=sees_fuel)
+        store = MemoryStore()
+        whole, entries = deliberate("root", actor, joins="session", fuel=200, store=store)
+        for end in store.commits:
+            again, after = deliberate("root", actor, joins="session", resume=entries[:end])
+            assert again.outlook() == whole.outlook()
+            assert after == entries
+
+
 def _closes(event: object) -> bool:
     return type(event).__name__ in ("Replied", "Abstained", "Failed", "Joined")
 
@@ -362,6 +466,36 @@ def test_shared_joins_change_no_digest(seed: int, other: int) -> None:
     assert digest(session) == digest(alone)
     assert answer(session) == answer(alone)
     assert fold(entries, keep=False).finish() == digest(session)
+
+
+def other_rules() -> list[Options]:
+    """Settings that differ in one thing that an answer may depend on."""
+    told = Scripted("student", lambda _: "x")
+    told.instructions = "v2"
+    reading = Scripted("student", lambda _: "x", reads_through=True)
+    policy = Policy("cascade")
+    return [
+        {"policy": policy, "student": told},
+        {"policy": policy, "student": reading},
+        {"policy": policy, "student": Scripted("student", lambda _: "x"), "normalise": str.upper},
+        {"policy": policy, "student": Scripted("student", lambda _: "x"), "caps": Caps(depth=9)},
+    ]
+
+
+@pytest.mark.parametrize("options", other_rules())
+def test_all_of_the_cast_and_the_rules_count(options: Options) -> None:
+    """Instructions, what is read through, how votes compare and caps are all in the key."""
+    store, actor = MemoryStore(), one_by_one("a")
+    student = Scripted("student", lambda _: "x")
+    plain: Options = {"student": student, "policy": Policy("cascade"), "joins": "shared"}
+    plain["store"] = store
+    deliberate("root", actor, **plain)
+    plain["number"] = 2
+    _, same = deliberate("root", actor, **plain)
+    assert joins(same) == {"0": "1/0"}
+    plain["number"] = 3
+    _, entries = deliberate("root", actor, **{**plain, **options})
+    assert not joins(entries)
 
 
 def test_what_failed_for_its_place_is_not_shared() -> None:

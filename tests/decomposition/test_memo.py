@@ -1,6 +1,7 @@
 """Memos: a recorded turn used again for an equal view, and for no other."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -511,3 +512,77 @@ def test_what_no_turn_brought_about_is_no_turn() -> None:
     assert actions([]) is None
     assert actions([("0", Replied("x", None, (), 3))]) is None
     assert actions([("0", Asked(("x",), (1,), dropped=1))]) is None
+
+
+# -- the session's votes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "now"), [(3, 1), (3, 5), (1, 3), (3, 3)])
+def test_a_memo_holds_what_was_given_and_not_the_votes(before: int, now: int) -> None:
+    """The answerer asked for one answer; how often the session has it answered is its own."""
+
+    def script(view: View) -> Given | str:
+        if view.question != "root":
+            return "leaf"
+        sampled = Ask(("b",), samples=2, rule="plurality", fuel=9)
+        turn = (Ask(("a",), fuel=9), sampled, Unlock(("$a1", "$a2")))
+        return "done" if view.asked else turn
+
+    store = MemoryStore()
+    actor = Scripted("s", script)
+    deliberate("root", actor, **memo(store, 1, node_samples=before, node_rule="unanimous"))
+    session, entries = deliberate("root", actor, **memo(store, 2, node_samples=now))
+    fresh, expected = deliberate("root", actor, node_samples=now)
+    assert sorted(map(repr, entries)) == sorted(map(repr, expected))
+    assert digest(session) == digest(fresh)
+    assert session.counts.memo_hits > 0
+
+
+def test_turns_that_cannot_be_read_off_are_compared_by_their_events() -> None:
+    """An audit of a reply with quotations tells another reply from the same."""
+    for second, agreed in (("cause", 0), ("root", 1)):
+        words = iter(["root", second])
+        store = MemoryStore()
+
+        def script(_: View, words: Iterator[str] = words) -> Given:
+            said = next(words)
+            return (Reply(f"I quote {said}", quotes=(Quote("$q", said),)),)
+
+        deliberate("root cause", Scripted("s", script), **memo(store, 1))
+        session, _ = deliberate("root cause", Scripted("s", script), **memo(store, 2, audit=1.0))
+        assert (session.counts.audits, session.counts.audits_agreed) == (1, agreed)
+
+
+def test_a_memo_does_not_wait_for_a_slow_call() -> None:
+    """What a recorded turn leads to goes on while another call is under way."""
+    log: list[str] = []
+
+    class Slow(Answerer):
+        identity = "slow"
+        instant = False
+
+        async def act(self, views: Sequence[View]) -> Sequence[Given]:
+            """Take long over one question."""
+            (view,) = views
+            log.append(view.question)
+            if view.question == "slow":
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                log.append("slow ends")
+            if view.question == "root" and not view.shown:
+                return [(Ask(("known", "slow")), Unlock(("$a1", "$a2")))]
+            if view.question == "known" and not view.shown:
+                return [(Ask(("below",)), Unlock(("$a1",)))]
+            return [(Reply("x"),)]
+
+    class Forgetting(MemoryStore):
+        def turns(self, keys: Sequence[bytes]) -> list[list[MemoTurn]]:
+            """Only what was asked, not what was answered."""
+            found = super().turns(keys)
+            return [[t for t in turns if isinstance(t.entries[0][1], Asked)] for turns in found]
+
+    store = Forgetting()
+    deliberate("known", Slow(), **memo(store, 1))
+    log.clear()
+    deliberate("root", Slow(), **memo(store, 2))
+    assert log.index("below") < log.index("slow ends")

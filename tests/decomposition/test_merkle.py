@@ -158,3 +158,36 @@ def test_a_digest_tells_its_parts_apart(
     """Nothing moves unseen from the question to the acts, or from one act to the next (200)."""
     one, other = (question, trail, below), (question2, trail2, below2)
     assert (digest(*one) == digest(*other)) == (one == other)
+
+
+def test_a_sampled_root_counts_with_its_votes() -> None:
+    """Equal samples under another rule, number or sharing are another deliberation."""
+
+    def script(view: View) -> Given | str:
+        return "b" if int(view.key.hex(), 16) % 3 else "a"
+
+    found = {
+        digest_of(deliberate("root", script, samples=samples, rule=rule, share=share)[0])
+        for samples, rule, share in (
+            (3, "majority", "nothing"),
+            (3, "unanimous", "nothing"),
+            (3, "majority", "children"),
+            (4, "majority", "nothing"),
+        )
+    }
+    assert len(found) == 4
+
+
+def test_the_winner_of_a_sampled_root_counts() -> None:
+    """The same samples, compared in another way, are another verdict."""
+    words = ("One", "one", "two")
+    keys: dict[bytes, str] = {}
+
+    def script(view: View) -> Given | str:
+        return keys.setdefault(view.key, words[len(keys) % 3])
+
+    found = {
+        digest_of(deliberate("root", script, samples=3, width=1, normalise=how)[0])
+        for how in (str.lower, str)
+    }
+    assert len(found) == 2

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from decomposition.actions import Abstain, Ask, Given, Reply, Unlock
 from decomposition.answerers.faulty import Faulty
 from decomposition.answerers.scripted import Scripted
+from decomposition.errors import BadPolicy
 from decomposition.events import Combined, Entry, Sampled
 from decomposition.message import Failure
 from decomposition.rendering import sample_key
@@ -20,6 +21,7 @@ from tests.decomposition.kit import (
     deliberate,
     digest,
     events_at,
+    refusals,
     worked,
     written,
 )
@@ -320,3 +322,17 @@ def test_sampling_a_root_repeats_exactly(seed: int, samples: int, rule: str) -> 
     event = combined(entries)["0"]
     assert one.outlook().status != "answered" or event.winner is not None
     assert len(event.votes) <= samples
+
+
+@pytest.mark.parametrize(("rule", "samples"), [("verify", 1), ("ahead-3", 1), ("ahead-3", 2)])
+def test_votes_that_can_come_to_nothing_are_refused(rule: str, samples: int) -> None:
+    """A rule that needs more samples is no rule: an ask is refused, a setting or a root too."""
+    _, entries = deliberate("root", lambda _: (Ask(("a",), samples, rule),))
+    assert f"{rule} needs at least" in refusals(entries)[0]
+    if samples > 1:
+        with pytest.raises(BadPolicy, match=f"{rule} needs at least"):
+            deliberate("root", lambda _: "x", node_samples=samples, node_rule=rule)
+        with pytest.raises(BadPolicy, match=f"{rule} needs at least"):
+            deliberate("root", lambda _: "x", samples=samples, rule=rule)
+        with pytest.raises(BadPolicy, match="no rule of consensus"):
+            deliberate("root", lambda _: "x", samples=samples, rule="loudest")

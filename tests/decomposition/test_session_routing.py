@@ -485,3 +485,17 @@ def test_everybody_acts_only_where_the_policy_puts_them(seed: int, kind: str) ->
     if kind == "direct":
         assert session.outlook().workspaces == 1
     assert all(isinstance(event, Failed) or by for (_, event), by in rows)
+
+
+def test_an_unsure_student_with_one_fuel_left_fails_for_fuel() -> None:
+    """Nobody could take over, so nothing is handed over; with two the overseer may answer."""
+    for fuel, happened in ((1, ["0 Failed"]), (2, ["0 Deferred", "0 Replied"])):
+        _, entries = deliberate(
+            "q",
+            lambda _: "decided",
+            student=Scripted("unsure", lambda _: (Reply("guess", 0.1),)),
+            policy=Policy("cascade"),
+            fuel=fuel,
+        )
+        assert kinds(entries)[1:] == happened
+        assert set(failures(entries).values()) <= {"fuel"}

@@ -347,6 +347,19 @@ def test_a_long_answer_is_cut_and_flagged(text: str) -> None:
     assert event.cut > 0
 
 
+@pytest.mark.parametrize(
+    "text", ["[" + "7" * 200 + "]", "[[[" + "é" * 200 + "] x] y] z", "[7]" * 99]
+)
+def test_a_long_answer_in_brackets_is_cut_inside_them(text: str) -> None:
+    """An answer that begins with long nested content is cut and flagged, not refused as empty."""
+    event = step(OPEN, Reply(text), SMALL)
+    assert isinstance(event, Replied)
+    assert len(event.message.encode()) <= SMALL.answer_bytes
+    assert event.message.count("[") == event.message.count("]") > 0
+    assert text.startswith(event.message.rstrip("]"))
+    assert event.cut > 0
+
+
 @pytest.mark.parametrize("tail", ["$a12", "$a1.1", r"\[x", "$q.1"])
 def test_a_cut_never_changes_what_is_pointed_to(tail: str) -> None:
     """An answer is cut before or after a name or an escape, never inside it."""

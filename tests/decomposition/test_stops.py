@@ -2,26 +2,32 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 
-from decomposition.actions import Ask, Given, Unlock
+from decomposition.actions import Ask, Given, Reply, Unlock
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.scripted import Scripted
 from decomposition.errors import RunStopped, TransientFault
+from decomposition.events import Replied
 from decomposition.loop import FIRST_PAUSE_S, LONGEST_PAUSE_S, RETRIES, Loop
+from decomposition.routing import Policy, Row
+from decomposition.setting import Environs
 from decomposition.view import View
 from tests.decomposition.kit import (
     ACTIONS,
     FakeClock,
     MemoryStore,
+    Options,
     Watching,
     answer,
     begun,
     deliberate,
     digest,
+    failures,
 )
 from tests.decomposition.programs import Program, question, seeds
 
@@ -274,3 +280,112 @@ def test_several_sessions_share_a_loop() -> None:
         asyncio.run(Loop(store, FakeClock(), width=7).run(iter(sessions), at_once))
         assert [digest(session) for session in sessions] == alone
         assert sorted(store.sessions) == list(range(12))
+
+
+# -- what had landed by then -----------------------------------------------------------------
+
+
+class Beside(Answerer):
+    """One question is answered, the other stops the run, after so many rounds of the loop."""
+
+    identity = "beside"
+    instant = False
+
+    def __init__(self, good: int, bad: int) -> None:
+        self._rounds = {"good": good, "bad": bad}
+        self.paid = 0
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """A turn, or the end."""
+        asked = views[0].question
+        for _ in range(self._rounds.get(asked, 0)):
+            await asyncio.sleep(0)
+        if asked == "root":
+            return [(Ask(("bad", "good")), Unlock(("$a1", "$a2")))]
+        if asked == "bad":
+            raise RunStopped("down")
+        self.paid += 1
+        return [(Reply("paid for"),)]
+
+
+@pytest.mark.parametrize("good", range(5))
+@pytest.mark.parametrize("bad", range(5))
+def test_a_stop_throws_no_paid_turn_away(good: int, bad: int) -> None:
+    """Every call that had come back when another stopped the run is in the record."""
+    store, actor = MemoryStore(), Beside(good, bad)
+    with pytest.raises(RunStopped, match="down"):
+        deliberate("root", actor, store=store)
+    kept = [path for path, event in store.entries() if isinstance(event, Replied)]
+    assert kept == ["0.2"] * actor.paid
+    assert actor.paid or bad < good
+
+
+def test_a_stop_of_those_that_do_not_wait_keeps_what_others_gave() -> None:
+    """Turns of the same turn of the loop are committed before the error is raised."""
+
+    class Barred(Answerer):
+        identity = "barred"
+
+        async def act(self, views: Sequence[View]) -> Sequence[Given]:
+            """Refuse."""
+            raise RunStopped(f"barred from {len(views)}")
+
+    store = MemoryStore()
+    policy = Policy("table", 0.9, (Row("student", 1, question_type="s"), Row("overseer")))
+    environs = Environs(PLAIN, lambda _: False, lambda text: "s" if text == "a" else "")
+
+    def script(view: View) -> Given | str:
+        return "x" if view.question != "root" else (Ask(("b", "a")), Unlock(("$a1", "$a2")))
+
+    options: Options = {"policy": policy, "environs": environs, "student": Barred()}
+    options["store"] = store
+    with pytest.raises(RunStopped, match="barred"):
+        deliberate("root", script, **options)
+    assert [path for path, event in store.entries() if isinstance(event, Replied)] == ["0.1"]
+
+
+# -- time ------------------------------------------------------------------------------------
+
+
+class Waiting(FakeClock):
+    """A clock whose pauses take a moment of real time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for a hundredth."""
+        await super().sleep(seconds)
+        await asyncio.sleep(seconds / 100)
+
+
+@pytest.mark.parametrize("instant", [True, False])
+def test_pauses_between_tries_are_nobodys_working_time(instant: bool) -> None:  # noqa: FBT001
+    """A line that is down for long stops the run; it makes no time-out of it."""
+    clock = Waiting()
+    with pytest.raises(RunStopped, match="503"):
+        deliberate("root", Flaky(PLAIN, [True] * 9, instant=instant), timeout_s=0.03, clock=clock)
+    assert len(clock.slept) == RETRIES - 1
+
+
+class Long(Answerer):
+    """Takes its time over `a`, without ever waiting for anything."""
+
+    identity = "long"
+
+    def __init__(self, *, instant: bool) -> None:
+        self.instant = instant
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """Hold everything up."""
+        if any(view.question == "a" for view in views):
+            time.sleep(0.1)  # noqa: ASYNC251 - that is what it is about
+        return [_turn(three(view)) for view in views]
+
+
+def _turn(said: Given | str) -> Given:
+    return (Reply(said),) if isinstance(said, str) else said
+
+
+@pytest.mark.parametrize("instant", [True, False])
+def test_a_call_that_cannot_be_broken_off_counts_as_late(instant: bool) -> None:  # noqa: FBT001
+    """What came too late is not taken."""
+    _, entries = deliberate("root", Long(instant=instant), timeout_s=0.05)
+    assert failures(entries)["0.1"] == "timeout"

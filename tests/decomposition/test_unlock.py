@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decomposition.actions import Ask, Given, Reply, Unlock
+from decomposition.actions import Ask, Given, Note, Reply, Unlock
 from decomposition.answerers.scripted import Scripted
 from decomposition.events import Woken
 from decomposition.message import Failure
@@ -223,3 +223,23 @@ def test_a_pointer_inside_an_answer_is_waited_for() -> None:
     session, _ = deliberate("root", actor)
     assert answer(session) == "core core core"
     assert sum(view.question == "inner" for view in actor.views) == 1
+
+
+def test_a_new_note_is_not_shown_as_the_old_one() -> None:
+    """`$n` is locked again once the note is replaced, and then shows the new one."""
+    turns: list[Given] = [
+        (Note("first [one]"), Unlock(("$n",))),
+        (Note("second [two]"),),
+        (Unlock(("$n",)),),
+        (Unlock(("$n.1",)),),
+        (Reply("x"),),
+    ]
+    actor = Watching(Scripted("noting", lambda _: turns.pop(0)))
+    deliberate("root", actor)
+    assert [dict(view.shown) for view in actor.views] == [
+        {},
+        {"$n": "first $n.1"},
+        {},
+        {"$n": "second $n.1"},
+        {"$n": "second $n.1", "$n.1": "two"},
+    ]

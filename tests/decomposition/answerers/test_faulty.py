@@ -12,6 +12,7 @@ from decomposition.answerers.scripted import Scripted
 from decomposition.errors import BadAnswerer
 from decomposition.hypertext import Failure
 from tests.decomposition.answerers.sights import reply_text, seen, turn, turns
+from tests.decomposition.kit import answer, deliberate
 
 RIGHT = Scripted("right", lambda _: "7")
 VIEWS = [seen(f"Number {number}?") for number in range(10_000)]
@@ -157,3 +158,14 @@ def test_a_function_without_a_name_is_refused() -> None:
     """Two lambdas would share one identity."""
     with pytest.raises(BadAnswerer, match="no name of its own"):
         Faulty(RIGHT, 0.1, 1, wrong=lambda right, _: right + "!")
+
+
+def test_in_a_session_two_probabilities_draw_apart() -> None:
+    """The probability is in the identity, so in the key: what fails at 0.3 may hold at 0.5."""
+    right: list[tuple[bool, bool]] = []
+    for number in range(60):
+        asked = f"question {number}"
+        one, _ = deliberate(asked, Faulty(RIGHT, 0.3, 1))
+        other, _ = deliberate(asked, Faulty(RIGHT, 0.5, 1))
+        right.append((answer(one) == "7", answer(other) == "7"))
+    assert (False, True) in right

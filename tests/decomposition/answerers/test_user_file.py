@@ -2,15 +2,20 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from decomposition.actions import Abstain, Ask, Reply, Unlock
+from decomposition.answerers.scripted import Scripted
 from decomposition.answerers.user_file import MAX_BYTES, load
 from decomposition.errors import BadAnswerer, UnsafeFile
+from decomposition.events import Failed
+from decomposition.routing import Policy
 from tests.decomposition.answerers.sights import abstained, seen, turn
+from tests.decomposition.kit import Options, answer, deliberate, failures
 
 SOURCE = """
 from collections.abc import Sequence
@@ -304,3 +309,113 @@ def test_a_strangers_file_in_a_shared_folder_is_refused(
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(UnsafeFile, match="belongs to somebody else"):
         load(f"{folder}/mine.py:shout")
+
+
+# -- in a session ----------------------------------------------------------------------------
+
+LIVE = """
+import sys
+import time
+
+from decomposition.actions import Reply
+from decomposition.answerers.base import Answerer
+
+
+def breaks(question):
+    print("about to break")
+    raise ValueError("a bad value")
+
+
+def decompose(question):
+    print("thinking")
+    yield from ()
+    raise ValueError("a bad value")
+
+
+def leaves(question):
+    sys.exit(7)
+
+
+def sleeps(question):
+    time.sleep(0 if question == "quick" else 20)
+    return "woke up"
+
+
+def asks_much(question):
+    answers = yield [f"question {n}" for n in range(10_000)] if question == "root" else []
+    return str(len(answers))
+
+
+class Waits(Answerer):
+    instant = False
+
+    async def act(self, views):
+        print("before")
+        await __import__("asyncio").sleep(0)
+        print("after")
+        return [(Reply("waited"),) for _ in views]
+"""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """A file whose functions do what they should not."""
+    path = tmp_path / "live.py"
+    path.write_text(LIVE)
+    return path
+
+
+@pytest.mark.parametrize(("name", "line"), [("breaks", 11), ("decompose", 17)])
+def test_a_bug_in_a_users_file_is_told_with_its_place(
+    live: Path, name: str, line: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Message and FILE:LINE stand in the trace and in no view; what it prints is on stderr."""
+    session, entries = deliberate("q", load(f"{live}:{name}"))
+    (failed,) = [event for _, event in entries if isinstance(event, Failed)]
+    assert failed.detail == f"a bad value ({live}:{line})"
+    assert answer(session) == "answerer: the answerer broke (ValueError)"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err in ("about to break\n", "thinking\n")
+
+
+def test_what_a_waiting_answerer_prints_is_on_stderr_and_nothing_else(
+    live: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it waits, stdout is that of the others."""
+    actor = load(f"{live}:Waits")
+    session, _ = deliberate("q", actor, on_commit=lambda _: print("a result"))  # noqa: T201
+    assert answer(session) == "waited"
+    printed = capsys.readouterr()
+    assert printed.err == "before\nafter\n"
+    assert set(printed.out.splitlines()) == {"a result"}
+
+
+@pytest.mark.parametrize("timeout_s", [None, 5.0])
+def test_a_users_file_cannot_end_the_program(live: Path, timeout_s: float | None) -> None:
+    """`sys.exit` in it is a failure of the workspace."""
+    options: Options = {} if timeout_s is None else {"timeout_s": timeout_s}
+    session, entries = deliberate("q", load(f"{live}:leaves"), **options)
+    assert failures(entries) == {"0": "answerer"}
+    assert answer(session) == "answerer: the answerer broke (SystemExit)"
+
+
+def test_a_users_function_that_sleeps_is_not_waited_for(live: Path) -> None:
+    """The limit holds though it never gives control back; a quick one beside it is in time."""
+    overseer = Scripted(
+        "o", lambda view: "$a1 $a2" if view.asked else (Ask(("slow", "quick")), Reply("$a1 $a2"))
+    )
+    started = time.monotonic()
+    session, entries = deliberate(
+        "q", overseer, student=load(f"{live}:sleeps"), policy=Policy("amplify"), timeout_s=0.5
+    )
+    assert time.monotonic() - started < 10
+    assert failures(entries) == {"0.1": "timeout"}
+    assert answer(session).endswith("woke up")
+
+
+def test_more_questions_than_are_opened_are_counted(live: Path) -> None:
+    """A generator that asks for more than the cap of one action fails, and is told why."""
+    session, entries = deliberate("root", load(f"{live}:asks_much"))
+    assert failures(entries) == {"0": "answerer"}
+    assert answer(session) == "answerer: asked 10000, 256 opened"
