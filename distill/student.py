@@ -63,6 +63,8 @@ class Reading(Struct, frozen=True):
     """(B,) int64: which of the C contexts a question is about."""
     per_context: int = 0
     """Questions of each context, which follow each other in order; 0 for any other order."""
+    encoded: Tensor | None = None
+    """(C, N, D): the facts, if the same student has encoded them already."""
     standing: Tensor | None = None
     """(B, T + A) bool: tokens that are no blank, then slots that the answer may fill; nothing
     else is read, so that a longer neighbour in the batch changes no answer. None for all."""
@@ -214,7 +216,7 @@ class Student(nn.Module):
         else:
             memory = self._questions(reading)  # (B, T, D)
             stream = stream.expand(memory.shape[0], -1, -1)  # (B, A, D)
-        facts = self._facts(reading)  # (C, N, D)
+        facts = self.encode(reading.facts) if reading.encoded is None else reading.encoded
         standing = None if reading.standing is None else reading.standing[:, None, None]
         for block in self.blocks:
             told = self._told(block, facts, reading)
@@ -225,14 +227,14 @@ class Student(nn.Module):
         tokens = self.symbol(reading.symbols) + self.role(reading.roles)  # (B, T, D)
         return self.memory_norm(tokens + self.place(reading.places))
 
-    def _facts(self, reading: Reading) -> Tensor | None:
-        """The encoded facts, (C, N, D)."""
+    def encode(self, facts: Tensor) -> Tensor | None:
+        """Facts (C, N, K) int64 as all questions about them read them: (C, N, D), or None."""
         if self.fact is None:
             return None
-        facts = self.fact(self.symbol(reading.facts).flatten(2))  # (C, N, D)
+        encoded = self.fact(self.symbol(facts).flatten(2))  # (C, N, D)
         for block in self.fact_blocks:
-            facts = block(facts)
-        return facts
+            encoded = block(encoded)
+        return encoded
 
     def _told(self, block: nn.Module, facts: Tensor | None, reading: Reading) -> Told | None:
         if facts is None or not isinstance(block, Block):

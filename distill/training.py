@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that everybody reads
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -115,6 +116,7 @@ class Trainer:
         self.curriculum: Curriculum = curriculum(*self.vocabulary.form.levels, recipe.begin_above)
         self.step = 0
         self.buffer: list[Learned] = []
+        self._encoded: tuple[Tensor, Tensor | None] | None = None
         self.amplifier = Amplifier(self.task, recipe.size, self.taught, self.counts, overseer)
         self._stream = self._streaming("stream")
         self._probes = self._streaming("probes")
@@ -123,7 +125,10 @@ class Trainer:
 
     def taught(self, questions: Questions) -> Answers:
         """What the teacher answers: the average, or the student of the round before."""
-        return answered(self.teacher, self.vocabulary, questions)
+        if self._encoded is None or self._encoded[0] is not questions.facts:
+            with torch.no_grad():
+                self._encoded = (questions.facts, self.teacher.encode(questions.facts))
+        return answered(self.teacher, self.vocabulary, questions, self._encoded[1])
 
     def averaged(self, questions: Questions) -> Answers:
         """What the averaged student answers, the one that is evaluated."""
@@ -135,6 +140,7 @@ class Trainer:
         """Draws, amplifies, trains and, where the frontier is ready, promotes."""
         began = process_time()
         recipe = self.recipe
+        self._encoded = None
         drawn = self._stream.levels(self.curriculum.weights(recipe, self.arm), recipe.batch)
         questions = self._stream.draw(drawn)
         self.counts.questions += len(questions)
@@ -144,6 +150,7 @@ class Trainer:
         self.curriculum.observe(self.task.table_levels(torch, questions.rows), agreed)
         self._replay(learned)
         self.step += 1
+        self._encoded = None
         self._renew_teacher()
         promoted = self._promoted()
         self.counts.cpu_s += process_time() - began
@@ -304,11 +311,20 @@ class Trainer:
         )
 
 
-def answered(student: Student, vocabulary: Vocabulary, questions: Questions) -> Answers:
-    """A student's answers, in chunks, without an offset."""
+def answered(
+    student: Student, vocabulary: Vocabulary, questions: Questions, encoded: Tensor | None = None
+) -> Answers:
+    """A student's answers, in chunks, without an offset.
+
+    Args:
+        student: Who answers.
+        vocabulary: The student's.
+        questions: Any number.
+        encoded: Their facts (C, N, D) as the same student encoded them; None to do it here.
+    """
     places = torch.arange(len(questions))
     parts = [
-        _answered(student, vocabulary, questions.at(places[first : first + CHUNK]))
+        _answered(student, vocabulary, questions.at(places[first : first + CHUNK]), encoded)
         for first in range(0, len(questions), CHUNK)
     ]
     if len(parts) == 1:
@@ -319,8 +335,11 @@ def answered(student: Student, vocabulary: Vocabulary, questions: Questions) -> 
 
 
 @torch.no_grad()
-def _answered(student: Student, vocabulary: Vocabulary, questions: Questions) -> Answers:
+def _answered(
+    student: Student, vocabulary: Vocabulary, questions: Questions, encoded: Tensor | None
+) -> Answers:
     reading = vocabulary.read(questions, student.architecture.places)
+    reading = replace(reading, encoded=encoded)
     return vocabulary.answers(questions, student(reading))
 
 
