@@ -722,7 +722,7 @@ class Tree:
         """Settle what is left once the session is over; the digest of the whole, `b2:` first.
 
         A session that reached its cap of workspaces has a digest without its subtrees, since
-        what was worked before it did depends on the order (docs/decisions/0008).
+        what was worked before it did depends on the order (docs/decisions/0013).
         """
         while True:
             left = [node for node in self.nodes.values() if not node.settled]

@@ -97,7 +97,10 @@ def test_an_unknown_rule_is_our_bug() -> None:
 
 @given(answers)
 def test_votes_encode_which_answers_are_equal(given: list[str | None]) -> None:
-    """Two samples have one vote exactly if both gave one answer; numbers start at 0, in order."""
+    """Two samples have one vote exactly if both gave one answer; numbers start at 0, in order.
+
+    100 cases.
+    """
     votes = decided("majority", given).votes
     for (one, vote), (other, another) in product(zip(given, votes, strict=True), repeat=2):
         assert (vote == another) == (one == other)
@@ -110,14 +113,17 @@ def test_votes_encode_which_answers_are_equal(given: list[str | None]) -> None:
 
 @given(rules, answers)
 def test_a_failure_never_wins(rule: str, given: list[str | None]) -> None:
-    """Whatever the rule, the sample that is taken gave an answer."""
+    """Whatever the rule, the sample that is taken gave an answer (100 cases)."""
     winner = decided(rule, given).winner
     assert winner is None or given[winner] is not None
 
 
 @given(rules, st.integers(1, 9))
 def test_failures_alone_come_to_nothing(rule: str, samples: int) -> None:
-    """Where no sample answered, no answer is taken, nobody agrees and nobody is asked to judge."""
+    """Where no sample answered, no answer is taken, nobody agrees and nobody is asked to judge.
+
+    100 cases.
+    """
     verdict = decide(rule, [None] * first_samples(rule, samples), samples)
     assert (verdict.winner, verdict.agreement) == (None, 0)
     assert not (rule == "verify" and samples > 1 and verdict.more)
@@ -127,7 +133,10 @@ def test_failures_alone_come_to_nothing(rule: str, samples: int) -> None:
 def test_the_order_of_samples_does_not_matter(
     given: list[str | None], random: Random, rule: str
 ) -> None:
-    """Majority and unanimity take the same answer in whatever order the samples came."""
+    """Majority and unanimity take the same answer in whatever order the samples came.
+
+    100 cases.
+    """
     shuffled = list(given)
     random.shuffle(shuffled)
     assert taken(rule, given) == taken(rule, shuffled)
@@ -136,7 +145,7 @@ def test_the_order_of_samples_does_not_matter(
 
 @given(answers)
 def test_a_majority_is_more_than_half_of_all(given: list[str | None]) -> None:
-    """Abstentions count in the denominator; half is no majority."""
+    """Abstentions count in the denominator; half is no majority (100 cases)."""
     counts = Counter(answer for answer in given if answer is not None)
     most = max(counts, key=lambda answer: counts[answer], default=None)
     wanted = most if most is not None and 2 * counts[most] > len(given) else None
@@ -147,7 +156,10 @@ def test_a_majority_is_more_than_half_of_all(given: list[str | None]) -> None:
 def test_plurality_takes_the_first_of_the_most_frequent(
     given: list[str | None], percent: int
 ) -> None:
-    """The winner is as frequent as any, the first of those, and reaches the threshold."""
+    """The winner is as frequent as any, the first of those, and reaches the threshold.
+
+    100 cases.
+    """
     counts = Counter(answer for answer in given if answer is not None)
     most = max(counts.values(), default=0)
     places = [place for place, it in enumerate(given) if it is not None and counts[it] == most]
@@ -158,13 +170,13 @@ def test_plurality_takes_the_first_of_the_most_frequent(
 
 @given(answers)
 def test_unanimity_needs_everybody(given: list[str | None]) -> None:
-    """One deviation or abstention makes it abstain."""
+    """One deviation or abstention makes it abstain (100 cases)."""
     assert taken("unanimous", given) == (given[0] if len(set(given)) == 1 else None)
 
 
 @given(answers)
 def test_agreement_is_the_share_of_the_most_frequent_answer(given: list[str | None]) -> None:
-    """Failures count among the samples, never as agreeing."""
+    """Failures count among the samples, never as agreeing (100 cases)."""
     most = max(Counter(it for it in given if it is not None).values(), default=0)
     assert decided("plurality", given).agreement == most / len(given)
 
@@ -202,7 +214,10 @@ def played(
     st.integers(1, 32),
 )
 def test_ahead_ends_within_its_cap(source: list[str | None], lead: int, samples: int) -> None:
-    """Never more than 4K samples, never more than the ask has, and the winner leads by K."""
+    """Never more than 4K samples, never more than the ask has, and the winner leads by K.
+
+    100 cases.
+    """
     drawn, verdict = played(f"ahead-{lead}", source, samples)
     assert len(drawn) <= min(samples, 4 * lead)
     if verdict.winner is not None:
@@ -220,7 +235,10 @@ def test_ahead_ends_within_its_cap(source: list[str | None], lead: int, samples:
 def test_ahead_gives_up_only_when_nothing_can_change(
     source: list[str | None], lead: int, samples: int
 ) -> None:
-    """Drawing on to the end comes to the same answer as stopping when the rule says so."""
+    """Drawing on to the end comes to the same answer as stopping when the rule says so.
+
+    100 cases.
+    """
     drawn, verdict = played(f"ahead-{lead}", source, samples)
     whole = decide(f"ahead-{lead}", source[:samples], samples)
     assert (verdict.winner, whole.more) == (whole.winner, False)
@@ -233,7 +251,10 @@ def test_ahead_gives_up_only_when_nothing_can_change(
 def test_ahead_wants_more_exactly_while_more_could_decide(
     given: list[str | None], lead: int, samples: int
 ) -> None:
-    """It goes on while some answers to the samples that are left would make a winner."""
+    """It goes on while some answers to the samples that are left would make a winner.
+
+    100 cases.
+    """
     left = min(samples, 4 * lead) - len(given)
     ends = [[*given, *[answer] * left] for answer in "ab"] if left > 0 else []
     possible = any(decide(f"ahead-{lead}", end, samples).winner is not None for end in ends)
@@ -249,7 +270,7 @@ def test_ahead_stops_as_soon_as_it_may() -> None:
 
 @given(rules, st.integers(1, 64))
 def test_the_first_samples_are_some_and_not_too_many(rule: str, samples: int) -> None:
-    """At least one sample is drawn at the start, and never more than the ask has."""
+    """At least one sample is drawn at the start, and never more than the ask has (100 cases)."""
     assert 1 <= first_samples(rule, samples) <= samples
 
 
@@ -309,7 +330,10 @@ def test_a_single_sample_has_no_judge() -> None:
 
 @given(st.text(), st.lists(st.none() | st.text(max_size=INLINE_CHARS), min_size=1, max_size=5))
 def test_no_answer_passes_for_another_one(question: str, texts: list[str | None]) -> None:
-    """The judge sees one numbered line for each candidate, whatever the texts contain."""
+    """The judge sees one numbered line for each candidate, whatever the texts contain.
+
+    100 cases.
+    """
     candidates = [ABSTAINED if text is None else Message.of(text) for text in texts]
     asked = verification(Message.of(question), candidates)
     assert asked.plain
@@ -349,7 +373,7 @@ def test_answers_are_compared_composed_and_trimmed() -> None:
     )
 )
 def test_error_correlation_is_the_mean_phi_of_the_pairs(items: list[tuple[bool, ...]]) -> None:
-    """Phi is Pearson's correlation of two errors; pairs that have none are left out."""
+    """Phi is Pearson's correlation of two errors; pairs that have none are left out (100 cases)."""
     members = list(zip(*items, strict=True))
     varied = [member for member in members if len(set(member)) == 2]
     pairs = [
@@ -379,7 +403,10 @@ def test_a_majority_fails_like_a_power_of_p(k: int, coefficient: int) -> None:
 
 @given(st.integers(1, 8), st.floats(0, 1))
 def test_majority_failure_is_the_sum_over_all_cases(k: int, p: float) -> None:
-    """The formula equals counting every way in which k copies can be right and wrong."""
+    """The formula equals counting every way in which k copies can be right and wrong.
+
+    100 cases.
+    """
     total = 0.0
     for copies in product((True, False), repeat=k):
         wrong = copies.count(False)
@@ -390,7 +417,7 @@ def test_majority_failure_is_the_sum_over_all_cases(k: int, p: float) -> None:
 
 @given(st.integers(1, 9), st.floats(0, 1), st.floats(0, 1))
 def test_correlated_copies_never_beat_their_common_errors(k: int, p: float, rho: float) -> None:
-    """Correlation puts a floor below the failure; all of it leaves a single copy."""
+    """Correlation puts a floor below the failure; all of it leaves a single copy (100 cases)."""
     assert correlated_failure(k, p, rho) >= rho * p
     assert correlated_failure(k, p, 0) == pytest.approx(independent_failure(k, p))
     assert correlated_failure(k, p, 1) == pytest.approx(p)

@@ -41,7 +41,10 @@ def fuels(entries: Sequence[Entry]) -> dict[str, int]:
 
 @given(st.integers(0, 10_000), st.integers(1, 300))
 def test_an_allotment_is_equal_whole_parts(fuel: int, parts: int) -> None:
-    """All but the reserve is given away, in parts that differ by one at most, larger ones first."""
+    """All but the reserve is given away, in parts that differ by one at most, larger ones first.
+
+    100 cases.
+    """
     shares = allot(fuel, parts)
     assert len(shares) == parts
     assert sum(shares) == max(fuel - RESERVE, 0)
@@ -51,7 +54,7 @@ def test_an_allotment_is_equal_whole_parts(fuel: int, parts: int) -> None:
 
 @given(st.integers(-5, 100))
 def test_fuel_is_seen_as_a_band(fuel: int) -> None:
-    """`last` with one, `low` below eight, else `plenty`: never a number."""
+    """`last` with one, `low` below eight, else `plenty`: never a number (100 cases)."""
     assert band(fuel) == ("last" if fuel <= 1 else "low" if fuel < LOW else "plenty")
 
 

@@ -86,14 +86,14 @@ def where(address: str) -> str:
 @example("ends with \\")
 @example("\\$a1 [\\] $q.1")
 def test_an_escaped_text_is_read_back_as_itself(text: str) -> None:
-    """Whatever a text contains, its escaped form means exactly that text."""
+    """Whatever a text contains, its escaped form means exactly that text (100 cases)."""
     assert written(escape(text)) == Message.of(text)
 
 
 @settings(max_examples=CASES)
 @given(texts, texts)
 def test_different_texts_have_different_escaped_forms(one: str, other: str) -> None:
-    """Escaping loses nothing."""
+    """Escaping loses nothing (100 cases)."""
     assert (escape(one) == escape(other)) == (one == other)
 
 
@@ -158,7 +158,7 @@ def test_a_name_is_a_pointer_whatever_ends_it(name: str, after: str) -> None:
     st.lists(st.integers(1, 999_999_999), min_size=1, max_size=4),
 )
 def test_every_name_is_found_as_a_whole(head: str, numbers: list[int]) -> None:
-    """A name is read as one pointer, never as a shorter one and text."""
+    """A name is read as one pointer, never as a shorter one and text (100 cases)."""
     name = head + ("" if head == "$a" else ".") + ".".join(map(str, numbers))
     assert POINTER_NAME.fullmatch(name)
     target = Pointer(answer="0.9")
@@ -194,7 +194,10 @@ def test_brackets_that_never_close_do_not_nest() -> None:
 @settings(max_examples=CASES)
 @given(st.text("[]x\\$", max_size=40))
 def test_every_text_of_brackets_means_something(text: str) -> None:
-    """Any text without names is read, and writing it out and reading it again changes nothing."""
+    """Any text without names is read, and writing it out and reading it again changes nothing.
+
+    100 cases.
+    """
     try:
         message = written(text)
     except IllegalAction:
@@ -225,7 +228,7 @@ def test_reading_takes_time_in_proportion_to_length() -> None:
 @given(nestings)
 @example(Message((Pointer(message=Message(())), "2")))
 def test_what_an_author_writes_out_is_read_back(message: Message) -> None:
-    """Text and nested content survive the way through the written form."""
+    """Text and nested content survive the way through the written form (100 cases)."""
     assert written(write_out(message)) == message
 
 
@@ -239,7 +242,10 @@ def test_what_an_author_writes_out_is_read_back(message: Message) -> None:
 @example(Message(("$", Pointer(answer="0.1"))), "$q")
 @example(Message((Pointer(answer="0.1"), "\\", Pointer(answer="0.2"))), "$q")
 def test_what_a_reader_copies_means_what_it_saw(message: Message, name: str) -> None:
-    """The form in which a reader sees a message, put into its own text, is that message again."""
+    """The form in which a reader sees a message, put into its own text, is that message again.
+
+    100 cases.
+    """
     assert parse(write(message, name), reader(message, name)) == message
 
 
@@ -247,7 +253,10 @@ def test_what_a_reader_copies_means_what_it_saw(message: Message, name: str) -> 
 @given(tiny, tiny)
 @example(Message((Pointer(answer="0.1"), "2")), Message((Pointer(answer="0.1"),)))
 def test_messages_that_read_alike_are_alike(one: Message, other: Message) -> None:
-    """Two messages look the same only if their texts are the same with pointers between them."""
+    """Two messages look the same only if their texts are the same with pointers between them.
+
+    300 cases.
+    """
     shapes = [[part if isinstance(part, str) else None for part in m.parts] for m in (one, other)]
     assert (write(one, "$q") == write(other, "$q")) == (shapes[0] == shapes[1])
 
@@ -301,7 +310,10 @@ def test_pointers_and_addresses_are_found_in_order() -> None:
 @example(Message.of("ab"), Message(("a", Pointer(message=Message.of("b")))))
 @example(Message((Pointer(message=Message.of("x")),)), Message.of("x"))
 def test_equal_content_and_nothing_else_has_an_equal_hash(one: Message, other: Message) -> None:
-    """A hash tells messages apart by their text, their pointers and what these lead to."""
+    """A hash tells messages apart by their text, their pointers and what these lead to.
+
+    100 cases.
+    """
     assert (content_hash(one, where) == content_hash(other, where)) == (one == other)
 
 
@@ -322,7 +334,7 @@ def test_a_hash_has_a_prefix_and_64_digits() -> None:
 @settings(max_examples=CASES)
 @given(texts, texts, texts, texts)
 def test_a_failure_hashes_apart(kind: str, reason: str, kind2: str, reason2: str) -> None:
-    """Failures differ by kind and reason, and none has the hash of a message."""
+    """Failures differ by kind and reason, and none has the hash of a message (100 cases)."""
     one, other = Failure(kind, reason), Failure(kind2, reason2)
     assert (failure_hash(one) == failure_hash(other)) == (one == other)
     assert failure_hash(one) != content_hash(Message.of(kind + reason), where)
@@ -334,7 +346,7 @@ def test_a_failure_hashes_apart(kind: str, reason: str, kind2: str, reason2: str
 @settings(max_examples=CASES)
 @given(texts)
 def test_folding_twice_is_folding_once(text: str) -> None:
-    """The form in which questions are compared is stable."""
+    """The form in which questions are compared is stable (100 cases)."""
     assert folded(folded(text)) == folded(text)
 
 
@@ -391,7 +403,10 @@ def test_white_space_is_folded_inside_and_kept_beside_pointers(
 @settings(max_examples=CASES)
 @given(st.text("ab [[]]]$.1\\é", max_size=40), st.integers(1, 40))
 def test_a_cut_is_a_beginning(text: str, limit: int) -> None:
-    """Whatever is cut, it fits, and it says and points to the beginning of what the whole does."""
+    """Whatever is cut, it fits, and it says and points to the beginning of what the whole does.
+
+    100 cases.
+    """
 
     def named(name: str) -> Pointer:
         return Pointer(answer=name)

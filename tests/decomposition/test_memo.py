@@ -412,7 +412,7 @@ def test_the_setting_says_which_turn_is_used(choice: str, said: str) -> None:
 
 @given(st.integers(0, 10**6), st.binary(min_size=20, max_size=20))
 def test_a_draw_is_a_number_below_one(seed: int, key: bytes) -> None:
-    """Draws depend on seed, key and purpose alone."""
+    """Draws depend on seed, key and purpose alone (100 cases)."""
     assert 0 <= draw(seed, key, "audit") < 1
     assert draw(seed, key, "audit") == draw(seed, key, "audit")
     assert not audited(0.0, seed, key)

@@ -59,7 +59,7 @@ def test_the_first_row_that_matches_counts(depth: int, question_type: str, role:
 
 @given(st.lists(rows), st.integers(0, 12), st.sampled_from(("", "path", "forest")))
 def test_every_question_finds_a_role(table: list[Row], depth: int, question_type: str) -> None:
-    """A table that is accepted answers for every depth and type."""
+    """A table that is accepted answers for every depth and type (100 cases)."""
     policy = Policy("table", rows=(*table, Row("overseer")))
     expected = next((row.role for row in table if row.matches(depth, question_type)), "overseer")
     assert route(policy, depth, question_type) == expected

@@ -109,7 +109,7 @@ def test_the_first_sample_has_the_key_of_no_sample() -> None:
 
 @given(st.lists(st.integers(0, 70), max_size=6), st.lists(st.integers(0, 70), max_size=6))
 def test_sample_paths_are_equal_up_to_trailing_zeros(one: list[int], other: list[int]) -> None:
-    """Nothing else is dropped: any other difference is a difference of keys."""
+    """Nothing else is dropped: any other difference is a difference of keys (100 cases)."""
 
     def cut(path: list[int]) -> list[int]:
         while path and not path[-1]:
