@@ -13,8 +13,8 @@ from msgspec import Struct
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that everybody reads
 
-INITIAL_DONT_KNOW: Final = -4.0
-"""Bias of "don't know" before training: an untrained student is wrong, not silent."""
+INITIAL_SILENCE: Final = -4.0
+"""Bias of blank and "don't know" before training: an untrained student is wrong, not silent."""
 
 
 class Architecture(Struct, frozen=True):
@@ -204,7 +204,7 @@ class Student(nn.Module):
                 else:
                     spread = weight.shape[1] ** -0.5
                     weight.normal_(0.0, spread, generator=generator)
-            self.answer.bias[-1] = INITIAL_DONT_KNOW
+            self.answer.bias[-2:] = INITIAL_SILENCE
 
     def forward(self, reading: Reading) -> Tensor:
         """Log probabilities of the answer symbols, (B, A, V) float."""
