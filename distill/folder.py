@@ -24,7 +24,7 @@ from decomposition.tasks.table import AnyTableTask
 from distill.checkpoint import replace_file
 from distill.errors import BadRecipe, BadStudent, UnsafeStudent
 from distill.student import Architecture, Student
-from distill.training import table_task
+from distill.training import Trainer, table_task
 from distill.vocabulary import Vocabulary
 
 WEIGHTS: Final = "weights.safetensors"
@@ -74,6 +74,36 @@ class Loaded(Struct, frozen=True):
     def identity(self) -> str:
         """Such as `student:arithmetic@5f3c…`."""
         return f"student:{self.record.task}@{self.record.sha256}"
+
+
+def described(
+    trainer: Trainer, number: int = 0, metrics: Mapping[str, float] | None = None, rows: str = ""
+) -> StudentRecord:
+    """The record of a run's averaged student as it stands.
+
+    Args:
+        trainer: The run.
+        number: Of the round.
+        metrics: What was measured, by name.
+        rows: Digest of its training rows, where a store has them.
+    """
+    recipe = trainer.recipe
+    return StudentRecord(
+        task=recipe.task,
+        size=recipe.size,
+        architecture=trainer.average.architecture,
+        vocabulary=trainer.vocabulary.symbols,
+        sha256="",
+        reach=recipe.reach,
+        recipe_hash=recipe.hash(),
+        arm=trainer.arm,
+        seed=trainer.seed,
+        round=number,
+        step=trainer.step,
+        highest_label=trainer.curriculum.frontier,
+        rows_digest=rows,
+        metrics=dict(metrics or {}),
+    )
 
 
 def save_student(folder: Path, student: Student, record: StudentRecord) -> StudentRecord:

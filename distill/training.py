@@ -116,6 +116,8 @@ class Trainer:
         self.curriculum: Curriculum = curriculum(*self.vocabulary.form.levels, recipe.begin_above)
         self.step = 0
         self.buffer: list[Learned] = []
+        self.latest: tuple[Questions, Amplified] | None = None
+        """What the last step amplified, for who records rows; None for the supervised twins."""
         self._encoded: tuple[Tensor, Tensor | None] | None = None
         self.amplifier = Amplifier(self.task, recipe.size, self.taught, self.counts, overseer)
         self._stream = self._streaming("stream")
@@ -198,6 +200,7 @@ class Trainer:
             return Learned(questions, truth, torch.ones(len(questions), dtype=torch.bool))
         amplified = self.amplifier.amplify(questions, self._audits(len(questions)))
         self.counts.kept += int(amplified.kept.sum())
+        self.latest = (questions, amplified)
         if self.arm == "self_training":
             return self._own(questions, amplified)
         return Learned(questions, amplified.labels, amplified.kept)

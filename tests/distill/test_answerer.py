@@ -11,7 +11,7 @@ from decomposition.hypertext import Failure
 from decomposition.tasks.base import FACTS_NAME
 from decomposition.view import View
 from distill.answerer import StudentAnswerer
-from distill.folder import StudentRecord, load_student, save_student
+from distill.folder import described, load_student, save_student
 from distill.questions import about, bare
 from distill.training import Trainer
 from tests.decomposition.answerers.sights import seen, turns
@@ -21,16 +21,7 @@ from tests.distill.test_checkpoint import PERMUTATION
 
 def answering(trainer: Trainer, folder: Path) -> StudentAnswerer:
     """The averaged student of a run, through a folder."""
-    recipe = trainer.recipe
-    record = StudentRecord(
-        recipe.task,
-        recipe.size,
-        trainer.average.architecture,
-        trainer.vocabulary.symbols,
-        "",
-        reach=recipe.reach,
-    )
-    save_student(folder, trainer.average, record)
+    save_student(folder, trainer.average, described(trainer))
     return StudentAnswerer(load_student(folder))
 
 

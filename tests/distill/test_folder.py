@@ -11,7 +11,14 @@ import safetensors.torch
 import torch
 
 from distill.errors import BadStudent, UnsafeStudent
-from distill.folder import RECORD, WEIGHTS, StudentRecord, load_student, save_student
+from distill.folder import (
+    RECORD,
+    WEIGHTS,
+    StudentRecord,
+    described,
+    load_student,
+    save_student,
+)
 from distill.training import Trainer
 from tests.distill.kit import drawn, same_weights, trained
 
@@ -31,15 +38,7 @@ def a_folder(trainer: Trainer, tmp_path: Path) -> Path:
 
 def save(trainer: Trainer, folder: Path) -> StudentRecord:
     """Writes the averaged student of a run."""
-    record = StudentRecord(
-        task="arithmetic",
-        size=trainer.recipe.size,
-        architecture=trainer.average.architecture,
-        vocabulary=trainer.vocabulary.symbols,
-        sha256="",
-        recipe_hash=trainer.recipe.hash(),
-    )
-    return save_student(folder, trainer.average, record)
+    return save_student(folder, trainer.average, described(trainer, metrics={"accuracy": 0.5}))
 
 
 def test_a_student_is_loaded_as_it_was_saved(trainer: Trainer, tmp_path: Path) -> None:
