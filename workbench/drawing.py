@@ -19,6 +19,10 @@ MAX_LINES: Final = 400
 """Lines after which a drawing is cut, unless more are asked for."""
 ROOMY: Final = 34
 """Columns that question and answer of the deepest line have before an answerer stands there."""
+LONGEST_PATHS: Final = (24, 16, 12, 8)
+"""Longest path that is shown as it is: the first of these that leaves the answerer its room."""
+ENOUGH: Final = 20
+"""Columns with which an answerer can be told from others."""
 WIDEST: Final = 32
 """Columns that the answerer has at most."""
 
@@ -219,15 +223,18 @@ class _Fit:
     def __init__(self, shown: list[Row], width: int, pen: Pen) -> None:
         self._width = width
         self._pen = pen
-        self._longest_path = 8 if width < 100 else 16 if width < 140 else 24
-        labels = [columns(self._label(number, row)) for number, row in enumerate(shown)]
-        self._label_room = max(labels, default=0) if width >= 40 else 0
         deepest = max((row.depth for row in shown), default=0)
         self._guides_room = width // 5 if width < 100 else width // 4
         self._step = 2 if 2 * deepest <= self._guides_room else 1
-        guides = min(self._step * deepest, self._guides_room)
-        free = width - self._label_room - guides - ROOMY - 4
+        free = width - min(self._step * deepest, self._guides_room) - ROOMY - 4
         asked = max((columns(line(row.beside)) for row in shown), default=0)
+        self._longest_path = self._label_room = 0
+        for self._longest_path in LONGEST_PATHS:
+            labels = [len(self._label(number, row)) for number, row in enumerate(shown)]
+            self._label_room = max(labels, default=0) if width >= 40 else 0
+            if free - self._label_room >= min(asked, ENOUGH):
+                break
+        free -= self._label_room
         self._beside_room = min(asked, WIDEST, free) if free >= 10 else 0
         taken = [room + 2 for room in (self._label_room, self._beside_room) if room]
         self._text_room = width - sum(taken)

@@ -64,6 +64,8 @@ ENGINE_CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
 )
 
 
+MOST_TRACED: Final = 200
+"""Lines of a traceback that `--debug` shows."""
 INTERRUPTED: Final = "interrupted; everything acknowledged is kept"
 
 
@@ -106,9 +108,9 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
     except KeyboardInterrupt:
         complain(INTERRUPTED)
         return Exit.INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last edge: a bug of ours ends in a report
         if debug:
-            raise
+            complain("".join(traceback.format_exception(error)), most=MOST_TRACED)
         return _reported(error)
     return Exit.DONE
 
@@ -194,9 +196,9 @@ def _bug_report(error: Exception) -> str:
         return report.name
 
 
-def complain(message: str) -> None:
+def complain(message: str, most: int = 20) -> None:
     """Write a message to standard error: escaped, at most one screen."""
-    lines = [cut(line, 400) for line in shown(message).splitlines()[:20]]
+    lines = [cut(line, 400) for line in shown(message).splitlines()[:most]]
     try:
         sys.stderr.write("workbench: " + "\n  ".join(lines) + "\n")
     except (OSError, ValueError, AttributeError):

@@ -187,3 +187,12 @@ def test_code_that_ends_the_program_ends_in_a_message(run: Run) -> None:
         ran = run("ask", "x", "--by", "own.py:f")
         assert ran.code in (3, 4), ran.err
         assert "Traceback" not in ran.err
+
+
+def test_debug_shows_where_an_error_arose(run: Run) -> None:
+    """`--debug` adds the place in the code; the exit code stays what it is."""
+    for arguments in (("--debug", "ask", ""), ("ask", "", "--debug")):
+        ran = run(*arguments)
+        assert ran.code == 2
+        assert "Traceback" in ran.err
+        assert ran.err.endswith("workbench: the question is empty\n")
