@@ -7,7 +7,7 @@ holds it. Whose answer was taken from there in any session, however far, loses i
 which the text could be guessed, and is marked.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,7 @@ _TABLES: Final = (
     "run",
     "memo",
     "joinable",
+    "unindexed",
     "redacted",
     "stale",
     "lease",
@@ -358,7 +359,6 @@ class _Work:
         self._mark(writer, by_session)
         concerned = self.concerned(targets)
         self._turns, self._answers = self._store.reuse.forget(writer, concerned)
-        self._not_reusable(writer, concerned)
         named = self._store.register.session(targets[0].session)
         self._rows = Scrub(writer, self._needles).run(None if self._everywhere else named)
 
@@ -400,11 +400,6 @@ class _Work:
             reason = f"depends on redacted event {min(own)}" if own else abroad
             rows += [(session, number, reason) for number in sorted(numbers)]
         writer.many(MARK, [(*row, seal(*row)) for row in rows])  # type: ignore[arg-type]
-
-    def _not_reusable(self, writer: Writer, sessions: Iterable[int]) -> None:
-        """See that nothing is derived again from sessions whose turns are used no more."""
-        sql = "UPDATE session SET reusable = NULL WHERE id = ?"
-        writer.many(sql, [(session,) for session in sorted(sessions)])
 
     def _clear(self, writer: Writer, session: int, targets: Sequence[_Target]) -> None:
         """Take the digest from a session's row, and the answer if its event lost it."""

@@ -1,24 +1,23 @@
 """The index of what can be used again: from a view's or a question's key to an event.
 
-It is derived from events. New rows wait in a window; a crash loses them, and each session's
-row says up to which event its rows are in the database, so that the rest can be derived again.
+New rows wait in a window, from which they go to the database sorted and many at a time. So
+that a crash loses none, each commit also writes its own as they come, in one piece, and that is
+removed once they are where they belong.
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from zlib import crc32
 
 from decomposition.ports import Reusable
 from traces.bloom import Bloom
 from traces.database import Database, Writer, in_groups, marks
-from traces.digest import Chain, pointer_seal
+from traces.digest import pointer_seal
 from traces.window import WINDOW_ROWS, Packed, Window, pack, rows_in
 
 Place = tuple[int, int]
 """A session and the number of one of its events."""
-_Stretch = tuple[int, int]
-"""From which event of a session on, and up to which, this process saw what is reusable."""
 
 _place = struct.Struct(">qq").pack
 _place_of = struct.Struct(">qq").unpack_from
@@ -27,9 +26,9 @@ _TURN_BYTES: Final = 16
 
 _TURN: Final = "memo (key, session, number, seal) ON CONFLICT DO NOTHING"
 _ANSWER: Final = "joinable (key, session, number, digest, seal) ON CONFLICT DO NOTHING"
-_BEGIN: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable IS NULL"
-_REACHED: Final = "UPDATE session SET reusable = ? WHERE id = ? AND reusable BETWEEN ? AND ?"
-_BEHIND: Final = "SELECT id, reusable FROM session WHERE reusable < count ORDER BY id"
+_NOTE: Final = "INSERT INTO unindexed (packed, seal) VALUES (?, ?) RETURNING id"
+_NOTED: Final = "SELECT id, packed, seal FROM unindexed ORDER BY id"
+_DONE: Final = "DELETE FROM unindexed WHERE id = ?"
 _SCAN: Final = 10_000
 _KEYS: Final = {
     "memo": "SELECT DISTINCT key FROM memo WHERE key > ? ORDER BY key LIMIT ?",
@@ -52,57 +51,40 @@ class ReuseIndex:
         self._database = database
         self._window = Window(window_rows)
         self._bloom: Bloom | None = None
-        self._reached: dict[int, _Stretch] = {}
-        """Of the sessions that this process worked, what it knows the rows of."""
-        self._round: dict[int, _Stretch] = {}
-        """The same when the window's current round began: in the database when it ends."""
-        self._ended: set[int] = set()
+        self._fresh: list[tuple[bytes, Packed]] = []
+        """Rows of the commit under way."""
+        self._note = 0
+        """Where the database has them, in one piece."""
+        self._old: list[int] = []
+        """Notes whose rows will all be in their places when the window's current round ends."""
+        self._young: list[int] = []
+        """Notes that were made since it began."""
 
     # -- taking in ---------------------------------------------------------------------------
 
-    def write(self, writer: Writer, reusable: Reusable, before: Mapping[int, Chain]) -> None:
-        """Write what belongs to a commit that makes these reusable, inside its transaction.
-
-        Args:
-            before: Where the sessions of the commit ended.
-        """
-        if reusable.memo or reusable.joins:
-            fresh = before.keys() - self._reached.keys()
-            writer.many(_BEGIN, [(before[each].count, each) for each in sorted(fresh)])
+    def write(self, writer: Writer, reusable: Reusable) -> None:
+        """Write what belongs to a commit that makes these reusable, inside its transaction."""
+        self._fresh = rows = _rows(reusable) if reusable.memo or reusable.joins else []
+        if rows:
+            packed = b"".join([pack(key) + row for key, row in rows])
+            self._note = int(writer.rows(_NOTE, (packed, crc32(packed)))[0][0])
         if self._window.full:
             self._insert(writer, self._window.due())
             if self._window.ends_round:
-                self._mark(writer, self._round)
+                writer.many(_DONE, [(note,) for note in self._old])
 
-    def remember(
-        self,
-        reusable: Reusable,
-        before: Mapping[int, Chain],
-        after: Mapping[int, Chain],
-        *,
-        spilled: bool,
-    ) -> None:
-        """Take in what a commit made reusable, once it is durable.
+    def remember(self, *, spilled: bool) -> None:
+        """Take in what `write` was given, once it is durable.
 
         Args:
-            before: Where the sessions of the commit ended.
-            after: Where they end now.
             spilled: Whether `write` gave rows of the window to the database.
         """
         if spilled:
             self._forget_written()
-        if reusable.memo or reusable.joins:
-            self._window.add(_rows(reusable))
-            for each in before.keys() - self._reached.keys():
-                self._reached[each] = (before[each].count, 0)
-        if self._reached:
-            for session, chain in after.items():
-                if session in self._reached:
-                    self._reached[session] = (self._reached[session][0], chain.count)
-
-    def end(self, sessions: Iterable[int]) -> None:
-        """Say that these sessions get no more events, so that they need not be kept in mind."""
-        self._ended |= self._reached.keys() & set(sessions)
+        if self._fresh:
+            self._window.add(self._fresh)
+            self._young.append(self._note)
+            self._fresh = []
 
     @property
     def spills(self) -> bool:
@@ -115,13 +97,7 @@ class ReuseIndex:
         ends = self._window.ends_round
         self._window.written()
         if ends:
-            gone = {
-                each for each in self._ended if self._round.get(each) == self._reached.get(each)
-            }
-            self._ended -= gone
-            for each in gone:
-                self._reached.pop(each, None)
-            self._round = dict(self._reached)
+            self._old, self._young = self._young, []
 
     def flush(self) -> None:
         """Give all rows of the window to the database.
@@ -130,29 +106,46 @@ class ReuseIndex:
             StoreStopped: The store does not take them.
         """
         rows = self._window.all()
-        if rows or self._reached:
+        notes = [(note,) for note in (*self._old, *self._young)]
+        if rows or notes:
             with self._database.writing() as writer:
                 self._insert(writer, rows)
-                self._mark(writer, self._reached)
+                writer.many(_DONE, notes)
         if self._bloom is not None:
             self._bloom.add([key for key, _ in rows])
         self._window.clear()
-        # What was worked so far stays in mind: more of it may come.
-        self._round = dict(self._reached)
+        self._old, self._young = [], []
 
-    def put(self, session: int, until: int, reusable: Reusable) -> None:
-        """Take in rows that were derived again from the events of a session before `until`.
+    def catch_up(self) -> int:
+        """Put the rows in their places that a process left which died; returns how many.
+
+        Those of processes that are at work are put there too, which does no harm.
 
         Raises:
             StoreStopped: The store does not take them.
         """
-        rows = sorted(_rows(reusable))
+        own = {*self._old, *self._young}
+        if self._database.readonly:
+            return 0
+        if all(note in own for (note,) in self._database.rows("SELECT id FROM unindexed")):
+            return 0
         with self._database.writing() as writer:
-            writer.run(_BEGIN, (0, session))
-            self._insert(writer, rows)
-            self._mark(writer, {session: (0, until)})
+            return self._place_noted(writer, own)
+
+    def _place_noted(self, writer: Writer, but: Collection[int]) -> int:
+        """Put all rows that were noted in their places, but for those of some notes."""
+        rows: list[tuple[bytes, Packed]] = []
+        done: list[tuple[int]] = []
+        for note, packed, seal in writer.rows(_NOTED):
+            if note not in but and seal == crc32(packed):
+                pieces = rows_in(packed)
+                rows += zip(pieces[::2], map(pack, pieces[1::2]), strict=True)
+                done.append((note,))
+        self._insert(writer, sorted(rows))
+        writer.many(_DONE, done)
         if self._bloom is not None:
-            self._bloom.add(key for key, _ in rows)
+            self._bloom.add([key for key, _ in rows])
+        return len(rows)
 
     def _insert(self, writer: Writer, rows: Sequence[tuple[bytes, Packed]]) -> None:
         turns: list[object] = []
@@ -168,11 +161,6 @@ class ReuseIndex:
                     answers += (bytearray(key), place[0], place[1], digest, seal)
         writer.insert(_TURN, 4, turns)
         writer.insert(_ANSWER, 5, answers)
-
-    def _mark(self, writer: Writer, reached: Mapping[int, _Stretch]) -> None:
-        """Say that rows are complete, unless some are missing before where this process began."""
-        rows = [(end, each, first, end) for each, (first, end) in sorted(reached.items())]
-        writer.many(_REACHED, rows)
 
     # -- giving out --------------------------------------------------------------------------
 
@@ -214,6 +202,7 @@ class ReuseIndex:
     def _known(self) -> Bloom:
         """The keys that the database may hold; read from it when somebody first asks."""
         if self._bloom is None:
+            self.catch_up()
             self._bloom = Bloom()
             for sql in _KEYS.values():
                 last = b""
@@ -227,14 +216,6 @@ class ReuseIndex:
 
     # -- keeping true ------------------------------------------------------------------------
 
-    def behind(self) -> list[Place]:
-        """Sessions of which the index lacks events, with the number of events that it has.
-
-        Sessions that this process works do not count, but those of other processes do.
-        """
-        rows = self._database.rows(_BEHIND)
-        return [(each, number) for each, number in rows if each not in self._reached]
-
     def forget(self, writer: Writer, sessions: Iterable[int]) -> tuple[int, int]:
         """Remove all rows that lead to these sessions; returns how many turns and answers.
 
@@ -242,10 +223,7 @@ class ReuseIndex:
         """
         gone = set(sessions)
         self._window.keep(lambda row: _place_of(row)[0] not in gone)
-        for session in gone:
-            self._reached.pop(session, None)
-            self._round.pop(session, None)
-            self._ended.discard(session)
+        self._settle(writer)
         turns = answers = 0
         for some in in_groups(sorted(gone), _AT_ONCE):
             turns += writer.run(_DROP_TURNS, some)
@@ -256,9 +234,15 @@ class ReuseIndex:
         """Remove the rows that lead to these events, which are not to be used again."""
         gone = set(places)
         self._window.keep(lambda row: _place_of(row) not in gone)
+        self._settle(writer)
         some = sorted(gone)
         writer.many("DELETE FROM memo WHERE session = ? AND number = ?", some)
         writer.many("DELETE FROM joinable WHERE session = ? AND number = ?", some)
+
+    def _settle(self, writer: Writer) -> None:
+        """Leave no row in a note, where it could not be removed by itself."""
+        self._place_noted(writer, ())
+        self._old, self._young = [], []
 
 
 def _places(packed: Packed) -> list[Place]:

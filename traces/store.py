@@ -25,7 +25,7 @@ from traces.reading import Reader
 from traces.recall import Recall
 from traces.record import Record, SessionRecord
 from traces.register import Register
-from traces.reuse import Place, ReuseIndex
+from traces.reuse import ReuseIndex
 from traces.window import WINDOW_ROWS
 
 NOTHING_REUSABLE: Final = Reusable()
@@ -227,7 +227,7 @@ class Store:
                     writer.insert(into, width, flat)
                 if self.register.waits:
                     self.register.write(writer)
-                self.reuse.write(writer, reusable, batch.before)
+                self.reuse.write(writer, reusable)
         except BaseException:
             # Whether the last step took effect is not certain: read the ends again.
             for session in batch.after:
@@ -236,8 +236,8 @@ class Store:
         if len(self._chains) > _CHAINS_KEPT:
             self._chains.clear()
         self._chains.update(batch.after)
-        self.reuse.remember(reusable, batch.before, batch.after, spilled=spills)
-        self.reuse.end(self.register.written())
+        self.reuse.remember(spilled=spills)
+        self.register.written()
 
     def _answerer(self, identity: str) -> int:
         """The number of an identity, which it gets when it is first seen."""
@@ -300,20 +300,15 @@ class Store:
         """
         return self._recall.closed(key)
 
-    def memo_behind(self) -> list[Place]:
-        """Sessions of which the reuse index lacks events: from which number on they must be read.
+    def catch_up(self) -> int:
+        """Make usable what processes that died left unsorted; returns how many rows.
 
-        A crash loses the index's window; `reindex` takes what was derived from the events again.
-        """
-        return self.reuse.behind()
-
-    def reindex(self, session: int, until: int, reusable: Reusable) -> None:
-        """Take in what the events of a session before `until` make reusable.
+        Who looks up a turn or an answer for the first time does that too.
 
         Raises:
             StoreStopped: The store does not take it.
         """
-        self.reuse.put(session, until, reusable)
+        return self.reuse.catch_up()
 
     def forget(self, sessions: Sequence[int]) -> None:
         """Keep nothing in memory of sessions that were changed or removed."""

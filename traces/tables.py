@@ -1,9 +1,8 @@
 """The tables of the store: what stands in which column, on SQLite and PostgreSQL alike.
 
 All content is covered: events by the chain of their session, the others by `seal`, a check over
-their other columns. No content are `session.reusable`, which only says how far the index of
-reuse reaches, and a session's number and seed of salts as long as no event depends on them.
-Times are microseconds since 1970, UTC.
+their other columns. A session's number and its seed of salts are no content as long as no event
+depends on them. Times are microseconds since 1970, UTC.
 """
 
 from typing import Any, Final
@@ -119,8 +118,6 @@ class Session(Table, table=True):
     head: bytes = Field(sa_type=LargeBinary)
     count: int = Field(sa_type=BigInteger)
     salt_seed: bytes = Field(sa_type=LargeBinary)
-    reusable: int | None = Field(default=None, sa_type=BigInteger)
-    """Events whose turns and answers stand in `memo` and `joinable`; None where none should."""
 
 
 class Answerer(Table, table=True):
@@ -178,6 +175,16 @@ class Joinable(Table, table=True):
     session: int = Field(sa_type=BigInteger)
     number: int = Field(sa_type=BigInteger)
     digest: bytes = Field(sa_type=LargeBinary)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Unindexed(Table, table=True):
+    """Rows of `memo` and `joinable` as one commit made them, until they stand there."""
+
+    __table_args__ = _NEVER_AGAIN
+
+    id: int | None = Field(default=None, sa_type=COUNTED, primary_key=True)
+    packed: bytes = Field(sa_type=LargeBinary)
     seal: int = Field(sa_type=BigInteger)
 
 

@@ -7,6 +7,7 @@ named. All other rows are held against their seals, and against the rows that th
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, Literal
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -29,8 +30,8 @@ Kind = Literal[
 GUARANTEE: Final = (
     "The chain shows accidents and a cut-off end. Whoever can rewrite the whole store can "
     "rewrite the chain too: only a head that was kept elsewhere shows that (--anchor HEAD). "
-    "No content, so not covered: how far the index of reuse reaches, and the number and the seed "
-    "of a session in which no event depends on them."
+    "No content, so not covered: the number and the seed of a session as long as no event "
+    "depends on them."
 )
 MOST: Final = 100
 """Findings that are listed; the others are counted."""
@@ -304,6 +305,10 @@ class _Check:
                 if len(rows) < _PAGE:
                     break
                 last = rows[-1][:3]
+
+        for packed, sealed in self._database.rows("SELECT packed, seal FROM unindexed"):
+            if not isinstance(packed, bytes) or sealed != crc32(packed):
+                self._find("index", "rows that wait for the index were changed: they are not used")
 
     def marks(self) -> None:
         """Hold marks of redaction and staleness, and everything that leads to events."""

@@ -23,7 +23,6 @@ from decomposition.message import Failure, Message
 from decomposition.ports import Closed, Reusable, Written
 from tests.traces.kit import ENGINE, EXPERT, append, deliberation, recorded
 from traces.bloom import Bloom
-from traces.record import Ending
 from traces.store import Store
 from traces.verify import verify
 from traces.window import Window, pack, rows_in
@@ -277,73 +276,83 @@ def test_keys_are_found_wherever_their_rows_are(site: str, window: int) -> None:
             assert store.turns([key(number) for number in range(2_000, 2_100)]) == [[]] * 100
 
 
-def test_a_clean_end_leaves_nothing_behind(site: str) -> None:
-    """When the store was closed the index holds all turns."""
+def counted(store: Store, table: str) -> int:
+    """Rows of a table."""
+    return int(store.database.rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608
+
+
+def test_a_clean_end_leaves_nothing_unsorted(site: str) -> None:
+    """When the store was closed all turns are in their places, each once."""
     with Store.open(site, window_rows=300) as store:
         filled(store, 1_000)
-        assert store.memo_behind() == []
     with Store.open(site) as store:
-        assert store.memo_behind() == []
-        assert store.database.rows("SELECT COUNT(*) FROM memo") == [(1_000,)]
+        assert (counted(store, "memo"), counted(store, "unindexed")) == (1_000, 0)
+        assert store.catch_up() == 0
 
 
-def test_after_a_crash_the_index_can_be_derived_again(site: str) -> None:
-    """The store says from where on, and takes what was derived; nothing is used twice."""
-    crashed = Store.open(site, window_rows=300)
+@pytest.mark.parametrize("window", [0, 300, 100_000])
+def test_a_crash_loses_nothing_that_can_be_used_again(site: str, window: int) -> None:
+    """What waited in memory is used by whoever looks first, and nothing is used twice."""
+    crashed = Store.open(site, window_rows=window)
     session = filled(crashed, 4_000)
-    recorded(crashed, 5)
+    joins = [(key(9_000), session, 7, b"d" * 32)]
+    append(crashed, crashed.register.session(session), TURN, reusable=Reusable(joins=joins))
     crashed.database.close()
     with Store.open(site) as store:
-        ((behind, reached),) = store.memo_behind()
-        assert behind == session
-        assert 0 < reached < 4_000
-        kept = store.database.rows("SELECT COUNT(*) FROM memo WHERE number < ?", (reached,))
-        assert kept == [(reached,)]
-        memo = [(key(number), session, number) for number in range(reached, 4_000)]
-        store.reindex(session, 4_000, Reusable(memo))
-        assert store.memo_behind() == []
-        assert store.database.rows("SELECT COUNT(*) FROM memo") == [(4_000,)]
         assert [len(turns) for turns in store.turns(list(map(key, range(4_000))))] == [1] * 4_000
+        found = store.closed(key(9_000))
+        assert found is not None
+        assert found.digest == (b"d" * 32).hex()
+        assert (counted(store, "memo"), counted(store, "unindexed")) == (4_000, 0)
+        assert store.catch_up() == 0
         assert verify(store).ok
 
 
-def test_a_session_without_reuse_is_never_behind(site: str) -> None:
-    """Its turns were not meant to be used again."""
+def test_catching_up_says_how_much_it_found(site: str) -> None:
+    """Once; in a store that is open for reading only it finds nothing."""
     crashed = Store.open(site)
-    recorded(crashed, 10)
+    filled(crashed, 100)
+    crashed.database.close()
+    with Store.open(site, readonly=True) as store:
+        assert store.catch_up() == 0
+    with Store.open(site) as store:
+        filled(store, 50)
+        assert store.catch_up() == 100
+        assert store.catch_up() == 0
+        assert counted(store, "memo") == 100
+
+
+def test_what_waits_takes_no_more_room_than_the_window(site: str) -> None:
+    """Notes go when their rows are in their places, also while the store stays open."""
+    with Store.open(site, window_rows=500) as store:
+        session = 0
+        for first in range(0, 10_000, 1_000):
+            session = filled(store, 1_000, into=session, first=first)
+            assert counted(store, "unindexed") * 50 <= 5 * 500
+        assert counted(store, "memo") > 9_000
+
+
+def test_another_process_may_sort_what_is_under_way(site: str) -> None:
+    """Whoever works goes on, and every turn stands there once."""
+    with Store.open(site, window_rows=300) as store, Store.open(site) as other:
+        session = filled(store, 1_000)
+        assert other.catch_up() > 0
+        assert [len(turns) for turns in other.turns(list(map(key, range(1_000))))] == [1] * 1_000
+        filled(store, 1_000, into=session, first=1_000)
+    with Store.open(site) as store:
+        assert (counted(store, "memo"), counted(store, "unindexed")) == (2_000, 0)
+
+
+def test_a_changed_note_is_not_used(site: str) -> None:
+    """It is found by `verify`, and stays for whoever looks after it."""
+    crashed = Store.open(site)
+    filled(crashed, 50)
+    with crashed.database.writing() as writer:
+        writer.run("UPDATE unindexed SET seal = seal + 1")
     crashed.database.close()
     with Store.open(site) as store:
-        assert store.memo_behind() == []
-
-
-def test_what_a_crash_lost_is_not_forgotten_by_going_on(site: str) -> None:
-    """A resumed session's later turns do not hide that earlier ones are missing."""
-    crashed = Store.open(site)
-    session = filled(crashed, 100)
-    crashed.database.close()
-    with Store.open(site) as store:
-        filled(store, 50, into=session, first=100)
-    with Store.open(site) as store:
-        assert store.memo_behind() == [(session, 0)]
-        memo = [(key(number), session, number) for number in range(150)]
-        store.reindex(session, 150, Reusable(memo))
-        filled(store, 50, into=session, first=150)
-    with Store.open(site) as store:
-        assert store.memo_behind() == []
-        assert store.database.rows("SELECT COUNT(*) FROM memo") == [(200,)]
-
-
-def test_events_without_reuse_between_turns_leave_no_gap(site: str) -> None:
-    """Not every commit makes something reusable, and sessions end at any time."""
-    with Store.open(site, window_rows=20) as store:
-        sessions = [recorded(store, 5) for _ in range(30)]
-        for each, session in enumerate(sessions * 5):
-            reusable = Reusable([(key(each), session.number, 3)]) if each % 3 else Reusable()
-            append(store, session, TURN, reusable=reusable)
-            if each > 120:
-                store.register.finish(session.number, Ending("answered"))
-    with Store.open(site) as store:
-        assert store.memo_behind() == []
+        assert store.turns([key(1)]) == [[]]
+        assert [finding.kind for finding in verify(store).findings] == ["index"]
 
 
 def test_memory_does_not_grow_with_the_number_of_keys(place: Path) -> None:

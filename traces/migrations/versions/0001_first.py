@@ -80,7 +80,6 @@ def _sessions() -> None:
         _column("head", sa.LargeBinary()),
         _column("count", sa.BigInteger()),
         _column("salt_seed", sa.LargeBinary()),
-        _column("reusable", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_session"),
         sa.UniqueConstraint("trace", name="uq_session_trace"),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name="fk_session_run"),
@@ -141,6 +140,14 @@ def _reuse() -> None:
         sa.PrimaryKeyConstraint("key", name="pk_joinable"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "unindexed",
+        _column("id", COUNTED),
+        _column("packed", sa.LargeBinary()),
+        _column("seal", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name="pk_unindexed"),
+        sqlite_autoincrement=True,
+    )
 
 
 def _marks() -> None:
@@ -188,7 +195,16 @@ def _column(
 
 def downgrade() -> None:
     """Go back to the one before: there is none."""
-    for table in ("lease", "stale", "redacted", "joinable", "memo", "event", "answerer"):
+    for table in (
+        "lease",
+        "stale",
+        "redacted",
+        "unindexed",
+        "joinable",
+        "memo",
+        "event",
+        "answerer",
+    ):
         op.drop_table(table)
     for table in ("session", "expected", "line", "run"):
         op.drop_table(table)
