@@ -69,31 +69,36 @@ def amplify(
             run = _found(store, store_at, resume, out, force=force)
         else:
             run = accept(store, new_name, made)
-        summary = summarise(store, run)
-        progress = BatchProgress(run.total, run.total - summary.unfinished)
-        cap: int | None = None
         try:
-            if summary.unfinished:
-                questions = many(run.total, "question")
-                complain(f"run {run.name}: {questions}; resume with --resume {run.name}")
-                cap = work(
-                    store,
-                    run,
-                    max_calls=options.max_calls,
-                    concurrency=concurrency,
-                    on_end=progress.ended,
-                )
+            cap = _worked(store, run, options.max_calls, concurrency)
         except KeyboardInterrupt as error:
             raise Interrupted(f"go on with: {resuming(run.name, store_at)}") from error
-        finally:
-            progress.close()
         if out is not None:
             write_results(store, run, out)
         else:
-            for result, _ in results(store, run):
-                sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
-            sys.stdout.buffer.flush()
+            _print_results(store, run)
         return summarise(store, run), cap
+
+
+def _worked(
+    store: Store, run: RunRecord, max_calls: int | None, concurrency: int | None
+) -> int | None:
+    """Work what is left of a run, with its progress; the cap on calls that stopped it."""
+    unfinished = summarise(store, run).unfinished
+    if not unfinished:
+        return None
+    complain(f"run {run.name}: {many(run.total, 'question')}; resume with --resume {run.name}")
+    progress = BatchProgress(run.total, run.total - unfinished)
+    try:
+        return work(store, run, max_calls=max_calls, concurrency=concurrency, on_end=progress.ended)
+    finally:
+        progress.close()
+
+
+def _print_results(store: Store, run: RunRecord) -> None:
+    for result, _ in results(store, run):
+        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _made(file: Path, options: Options, store_at: str, out: Path | None, *, force: bool) -> Batch:
