@@ -473,7 +473,7 @@ def other_rules() -> list[Options]:
     told = Scripted("student", lambda _: "x")
     told.instructions = "v2"
     reading = Scripted("student", lambda _: "x", reads_through=True)
-    policy = Policy("cascade")
+    policy = Policy("amplify")
     return [
         {"policy": policy, "student": told},
         {"policy": policy, "student": reading},
@@ -487,7 +487,7 @@ def test_all_of_the_cast_and_the_rules_count(options: Options) -> None:
     """Instructions, what is read through, how votes compare and caps are all in the key."""
     store, actor = MemoryStore(), one_by_one("a")
     student = Scripted("student", lambda _: "x")
-    plain: Options = {"student": student, "policy": Policy("cascade"), "joins": "shared"}
+    plain: Options = {"student": student, "policy": Policy("amplify"), "joins": "shared"}
     plain["store"] = store
     deliberate("root", actor, **plain)
     plain["number"] = 2
