@@ -22,7 +22,7 @@ from torch import Tensor
 from decomposition.tasks.table import AnyTableTask
 from distill.batch_amplifier import Step
 from distill.counts import Counts
-from distill.curriculum import Curriculum, Promotion
+from distill.curriculum import Curriculum, Schedule
 from distill.errors import BadCheckpoint
 from distill.questions import Questions
 from distill.recipe import Arm, Recipe
@@ -44,7 +44,7 @@ class RunState(Struct, frozen=True, forbid_unknown_fields=True):
     step: int
     counts: Counts
     curriculum: Curriculum
-    follows: list[Promotion] | None
+    follows: Schedule | None
     buffer_seeds: list[tuple[int, ...]]
     """Of the contexts of each batch that is kept for replay."""
     buffer_grouped: list[int]

@@ -19,6 +19,10 @@ MARGIN: Final = 0.1
 averaged student is better than the one in training, of which it is the agreement."""
 
 
+MIX_EVERY: Final = 10
+"""Steps for which a mixture of levels stands."""
+
+
 class Promotion(Struct, frozen=True):
     """The frontier moved."""
 
@@ -28,6 +32,36 @@ class Promotion(Struct, frozen=True):
     """The new frontier."""
     agreement: float
     """Of the probe on the level before."""
+
+
+class Mixture(Struct, frozen=True):
+    """How likely each level is."""
+
+    step: int
+    """The first step that draws so."""
+    weights: list[float]
+    """From the lowest level."""
+
+
+class Schedule(Struct, frozen=True):
+    """What a run asked, for others to ask the same."""
+
+    promotions: list[Promotion] = field(default_factory=list[Promotion])
+    mixtures: list[Mixture] = field(default_factory=list[Mixture])
+    """Empty where those who follow may mix levels by their own agreement."""
+
+    def mixture(self, step: int) -> list[float] | None:
+        """The weights of a step; None where they are not told."""
+        told = [each.weights for each in self.mixtures if each.step <= step]
+        return told[-1] if told else None
+
+    def promotion(self, step: int) -> Promotion | None:
+        """The promotion of a step; None where there is none."""
+        return next((each for each in self.promotions if each.step == step), None)
+
+    def top_reached_at(self, highest: int) -> int | None:
+        """The step at which the frontier became the highest level; None if it never did."""
+        return next((each.step for each in self.promotions if each.level == highest), None)
 
 
 class Curriculum(Struct):
@@ -43,6 +77,20 @@ class Curriculum(Struct):
     probed: float = 0.0
     """What the last probe found at the frontier."""
     promotions: list[Promotion] = field(default_factory=list[Promotion])
+    mixtures: list[Mixture] = field(default_factory=list[Mixture])
+
+    @property
+    def schedule(self) -> Schedule:
+        """What was asked so far."""
+        return Schedule(list(self.promotions), list(self.mixtures))
+
+    def mixed(self, step: int, recipe: Recipe, arm: Arm) -> list[float]:
+        """The weights of a step: made anew where the frontier moved, and every few steps."""
+        last = self.mixtures[-1].step if self.mixtures else -MIX_EVERY
+        moved = bool(self.promotions) and self.promotions[-1].step == step
+        if moved or step >= last + MIX_EVERY:
+            self.mixtures.append(Mixture(step, self.weights(recipe, arm)))
+        return self.mixtures[-1].weights
 
     def weights(self, recipe: Recipe, arm: Arm) -> list[float]:
         """How likely each level is in the next batch, from the lowest."""

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from distill.counts import Counts
-from distill.curriculum import Promotion
+from distill.curriculum import Schedule
 from distill.evaluate import Exam, Score, score, score_level
 from distill.recipe import Arm, Recipe
 from distill.training import StepReport, Trainer
@@ -85,9 +85,9 @@ class Course(Struct):
                 since = []
 
     @property
-    def promotions(self) -> list[Promotion]:
+    def schedule(self) -> Schedule:
         """What another arm follows."""
-        return self.trainer.curriculum.promotions
+        return self.trainer.curriculum.schedule
 
     def _over(self) -> bool:
         if self.steps is None:
@@ -137,9 +137,9 @@ def run_arm(
         seed: That of all arms; the uniform twin's stream differs by its levels.
         arm: Which labels and questions.
         examined: What it is measured on.
-        like: The amplified run, whose promotions and number of steps it follows.
+        like: The amplified run, whose levels and number of steps it follows.
     """
-    follows = None if like is None else like.promotions
+    follows = None if like is None else like.schedule
     trainer = Trainer(recipe, seed, arm, follows=follows)
     course = Course(trainer, examined, None if like is None else like.trainer.step)
     for _ in course.rounds():

@@ -4,7 +4,6 @@ Draw questions up to the frontier, amplify them with the averaged student, train
 that are trusted, move the average. Right answers are read by the supervised twins alone.
 """
 
-from collections.abc import Sequence
 from time import process_time
 from typing import Final
 
@@ -19,7 +18,7 @@ from decomposition.tasks import task_named
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableTask
 from distill.batch_amplifier import Amplified, Amplifier, Step
 from distill.counts import Counts
-from distill.curriculum import Curriculum, Promotion, curriculum
+from distill.curriculum import Curriculum, Schedule, curriculum
 from distill.errors import BadRecipe
 from distill.questions import Questions, Stream
 from distill.recipe import Arm, Recipe
@@ -80,7 +79,7 @@ class Trainer:
         *,
         task: AnyTableTask | None = None,
         overseer: Step | None = None,
-        follows: Sequence[Promotion] | None = None,
+        follows: Schedule | None = None,
     ) -> None:
         """A run at its first step.
 
@@ -90,11 +89,11 @@ class Trainer:
             arm: Which labels and questions.
             task: The recipe's task unless given.
             overseer: The task's table step unless given.
-            follows: Promotions of another run; the frontier then moves as it did there.
+            follows: What another run asked; frontier and levels are then those of it.
         """
         self.recipe, self.seed = recipe, seed
         self.arm: Arm = arm
-        self.follows = None if follows is None else list(follows)
+        self.follows = follows
         self.task: AnyTableTask = task or table_task(recipe.task, recipe.reach)
         self.vocabulary = Vocabulary(self.task, recipe.size)
         self.generators = {
@@ -116,6 +115,8 @@ class Trainer:
         self.curriculum: Curriculum = curriculum(*self.vocabulary.form.levels, recipe.begin_above)
         self.step = 0
         self.buffer: list[Learned] = []
+        self.asked: Questions | None = None
+        """The questions of the last step."""
         self.latest: tuple[Questions, Amplified] | None = None
         """What the last step amplified, for who records rows; None for the supervised twins."""
         self._encoded: tuple[Tensor, Tensor | None] | None = None
@@ -143,8 +144,8 @@ class Trainer:
         began = process_time()
         recipe = self.recipe
         self._encoded = None
-        drawn = self._stream.levels(self.curriculum.weights(recipe, self.arm), recipe.batch)
-        questions = self._stream.draw(drawn)
+        questions = self._stream.draw(self._stream.levels(self._mixture(), recipe.batch))
+        self.asked = questions
         self.counts.questions += len(questions)
         learned = self._labelled(questions)
         loss, said = self._fit(learned)
@@ -165,6 +166,13 @@ class Trainer:
             promoted=promoted,
         )
 
+    def _mixture(self) -> list[float]:
+        """How likely each level is now; the same as in the run that an arm follows."""
+        told = None if self.follows is None else self.follows.mixture(self.step)
+        if told is None or self.arm in {"supervised_uniform", "frozen_frontier"}:
+            return self.curriculum.mixed(self.step, self.recipe, self.arm)
+        return told
+
     @property
     def finished(self) -> bool:
         """Whether the student has settled at the highest level, or the steps are used up."""
@@ -181,10 +189,7 @@ class Trainer:
         """The step at which this run, or the one that it follows, reached the highest level."""
         if self.follows is None:
             return self.curriculum.reached_top_at
-        return self.follows[-1].step if self._top_followed(self.follows) else None
-
-    def _top_followed(self, follows: Sequence[Promotion]) -> bool:
-        return bool(follows) and follows[-1].level == self.curriculum.highest
+        return self.follows.top_reached_at(self.curriculum.highest)
 
     def _learning_rate(self) -> float:
         recipe = self.recipe
@@ -275,12 +280,12 @@ class Trainer:
             return False
         return self.curriculum.judge(self.step, self.probe(), self.recipe)
 
-    def _followed(self, follows: Sequence[Promotion]) -> bool:
-        due = [each for each in follows if each.step == self.step]
-        moved = bool(due) and not self._stands()
-        if moved:
-            self.curriculum.promote(due[0])
-        return moved
+    def _followed(self, follows: Schedule) -> bool:
+        due = follows.promotion(self.step)
+        if due is None or self._stands():
+            return False
+        self.curriculum.promote(due)
+        return True
 
     def _stands(self) -> bool:
         """Whether the frontier is frozen: at the highest level that H labels without X."""

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from decomposition.tasks.arithmetic import Arithmetic
 from decomposition.tasks.table import TableStep
-from distill.curriculum import Promotion, curriculum
+from distill.curriculum import Promotion, Schedule, curriculum
 from distill.errors import BadRecipe
 from distill.evaluate import credit, exam, score, score_amplified, score_trivial, untrained
-from distill.recipe import Recipe, preset
+from distill.recipe import Arm, Recipe, preset
 from distill.rounds import Course, run_arm
 from distill.training import Trainer, answer_loss, table_task
 from distill.vocabulary import IGNORE
@@ -52,7 +52,7 @@ def test_a_student_learns_without_a_label() -> None:
 def test_twins_follow_the_same_stream() -> None:
     """A supervised twin whose overseer would have been right is the amplified run itself."""
     recipe = replace(EASY, size=2)
-    follows = [Promotion(20, 2, 1.0)]
+    follows = Schedule([Promotion(20, 2, 1.0)])
     amplified = Trainer(recipe, 1, follows=follows)
     for _ in range(60):
         amplified.run_step()
@@ -63,9 +63,26 @@ def test_twins_follow_the_same_stream() -> None:
     assert twin.counts.task_labels == 60 * EASY.batch
 
 
+@pytest.mark.parametrize("arm", ["supervised", "self_training"])
+def test_twins_are_asked_the_same_however_they_do(arm: Arm) -> None:
+    """Their own agreement changes nothing: every batch is that of the run that they follow."""
+    leading = Trainer(replace(TINY, promote_at=0.0, probe_every=1), 2)
+    asked: list[Tensor] = []
+    for _ in range(40):
+        leading.run_step()
+        assert leading.asked is not None
+        asked.append(leading.asked.rows)
+    assert leading.curriculum.frontier == 3
+    other = Trainer(TINY, 2, arm, follows=leading.curriculum.schedule)
+    for rows in asked:
+        other.run_step()
+        assert other.asked is not None
+        assert torch.equal(other.asked.rows, rows)
+
+
 def test_a_frozen_frontier_stays_where_h_needs_no_student() -> None:
     """It is asked the two lowest levels, whatever the run that it follows asked."""
-    follows = [Promotion(2, 2, 1.0), Promotion(4, 3, 1.0)]
+    follows = Schedule([Promotion(2, 2, 1.0), Promotion(4, 3, 1.0)])
     frozen = Trainer(TINY, 0, "frozen_frontier", follows=follows)
     other = Trainer(TINY, 0, "self_training", follows=follows)
     for _ in range(6):
