@@ -419,7 +419,7 @@ def test_a_cut_is_a_beginning(text: str, limit: int) -> None:
 def _begins(part: Message, whole: Message) -> bool:
     """Whether a message is the beginning of another, the last nested one too."""
     mine, theirs = list(part.parts), list(whole.parts)
-    if not mine:
+    if mine in ([], [""]):
         return True
     *before, last = mine
     if before != theirs[: len(before)] or len(theirs) < len(mine):
