@@ -42,6 +42,7 @@ POINTER_NAME: Final = re.compile(_NAME)
 _LENGTHENS = re.compile(r"[A-Za-z0-9_]|\.[0-9]|\\[A-Za-z0-9_.\\]")
 _TOKEN = re.compile(rf"\\[\[\]$\\]|{_NAME}(?:\\(?=[A-Za-z0-9_.\\]))?|[\[\]]")
 _NAMED_LAST = re.compile(rf"(?:{_NAME}|\\)\Z")
+_NAME_ENDED = re.compile(rf"{_NAME}\\\Z")
 _ESCAPED = re.compile(r"[\[\]]|\\(?=[\[\]$\\]|\Z)|\$(?=[qan])")
 _BACKSLASHED = re.compile(r"\\([\[\]$\\])")
 
@@ -348,7 +349,7 @@ def cut_written(written: str, limit: int) -> str:
     if len(kept) == len(written):
         return written
     partners = _partners(written)
-    end, opened, depth = len(kept), 0, 0
+    end, opened, depth, after = len(kept), 0, 0, 0
     for token in _TOKEN.finditer(written):
         start, stop = token.span()
         if start >= end:
@@ -356,23 +357,26 @@ def cut_written(written: str, limit: int) -> str:
         if stop > end:
             end = start
             break
+        after = stop
         if start in partners:
             if written[start] == "[":
                 opened = start if not depth else opened
                 depth += 1
             else:
                 depth -= 1
-    kept = written[: _sound_end(written, opened if depth else end)]
+    kept = written[: opened if depth else _sound_end(written, after, end)]
     return kept if kept.strip() else _cut_inside(written, limit, partners)
 
 
-def _sound_end(written: str, end: int) -> int:
-    """The end, or the place before it of what the cut would make a name or an escape."""
-    found = _NAMED_LAST.search(written, 0, end)
-    if found is None:
-        return end
-    whole = _TOKEN.match(written, found.start())
-    return end if whole is not None and whole.end() == end else found.start()
+def _sound_end(written: str, start: int, end: int) -> int:
+    """The end of a text that begins at `start`, or the place where the cut would make a name.
+
+    What only ends a name before the next one is not kept either.
+    """
+    if start == end:
+        return end - 1 if _NAME_ENDED.search(written, 0, end) else end
+    found = _NAMED_LAST.search(written, start, end)
+    return end if found is None else found.start()
 
 
 def _cut_inside(written: str, limit: int, partners: frozenset[int]) -> str:
@@ -391,4 +395,4 @@ def _cut_inside(written: str, limit: int, partners: frozenset[int]) -> str:
     stop = end + len(rest)
     if following is not None:
         stop = min(stop, following.start())
-    return written[: _sound_end(written, stop)] + "]" * closing
+    return written[: _sound_end(written, end, stop)] + "]" * closing
