@@ -212,8 +212,9 @@ def drawn(
     fit = _Fit(shown, width, pen)
     lines = [fit.line(number, row) for number, row in enumerate(shown)]
     if left_out:
-        more = f"{pen.more} and {left_out} more workspaces ({all_of_it})"
-        lines.append(pen.text(more, max(width, 72)))
+        # The command is to be copied, so it stands whole on a line of its own.
+        lines.append(pen.text(f"{pen.more} and {left_out} more workspaces:", width))
+        lines.append(f"  {all_of_it}")
     return lines
 
 

@@ -84,11 +84,11 @@ def test_siblings_end_once(run: Run) -> None:
 def test_a_cut_drawing_says_how_to_see_the_rest(run: Run) -> None:
     """What is left out is counted, and the command that shows it exists."""
     ran = run("ask", "make 24 from 4 5 6 10")
-    (more,) = re.findall(r"… and \d+ more workspaces \((workbench .*)\)", ran.err)
+    (more,) = re.findall(r"… and \d+ more workspaces:\n  (workbench .*)", ran.err)
     shown = run(*more.split()[1:])
     assert shown.code == 0, shown.err
     assert len(shown.out.splitlines()) > 100
-    assert "(--lines 0 draws all)" in run("trace", "show", "last", "--lines", "3").out
+    assert "  --lines 0 draws all" in run("trace", "show", "last", "--lines", "3").out
 
 
 def test_a_broken_answerer_says_where(run: Run) -> None:
