@@ -109,6 +109,8 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             joined=True,
             begin_above=1,
             audit_share=0.25,
+            promote_at=0.9,
+            settle_steps=1500,
             most_steps=6000,
         ),
     }
