@@ -119,12 +119,23 @@ def confirming(folder: Path, typed: bytes, *arguments: str) -> tuple[int, str]:
         if typed:
             os.write(ours, typed)
         else:
-            child.send_signal(signal.SIGINT)
+            _interrupt(child)
+        code = child.wait(60)
         said += child.stderr.read()
-        code = child.wait(20)
     os.close(ours)
     os.close(theirs)
     return code, said.decode()
+
+
+def _interrupt(child: "subprocess.Popen[bytes]") -> None:
+    """Ctrl-C, again where the first came a moment before the child began to read."""
+    for _ in range(60):
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(1)
+        except subprocess.TimeoutExpired:
+            continue
+        return
 
 
 def test_what_goes_is_said_before_it_goes(run: Run) -> None:
