@@ -76,8 +76,8 @@ def main() -> None:
             arms.setdefault("engine 2,047", []).append(engine(PEER))
         for name, python in pythons.items():
             arms.setdefault(f"{name} 2,047", []).append(peer(python, PEERS[name], 2**11 - 1))
-    if options.large:
-        arms["engine 1,048,575"] = [engine(LARGE)]
+        if options.large:
+            arms.setdefault("engine 1,048,575", []).append(engine(LARGE))
     report(arms, as_json=options.json)
 
 

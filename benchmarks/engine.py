@@ -30,7 +30,7 @@ from workbench.clock import SystemClock
 
 BOTH = Unlock(("$a1", "$a2"))
 FUEL = 10**12
-WIDTH = 1024
+WIDTH = 256
 
 
 class BinaryTree(Answerer):

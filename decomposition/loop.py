@@ -83,7 +83,7 @@ class Loop:
         *,
         account: Account | None = None,
         memo: MemoStore | None = None,
-        width: int = 1024,
+        width: int = 256,
         concurrency: int = 8,
         on_commit: Callable[[Sequence[Session]], None] | None = None,
         on_finish: Callable[[Session], None] | None = None,

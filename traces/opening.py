@@ -44,6 +44,8 @@ _SETTINGS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -16384",
+    # What is removed day by day is not wiped; a redaction turns this on and writes the file anew.
+    "PRAGMA secure_delete = OFF",
     # A file from elsewhere must not run functions through its schema.
     "PRAGMA trusted_schema = OFF",
 )
