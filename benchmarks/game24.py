@@ -1,6 +1,6 @@
 """All hands of the Game of 24, solved by decomposition, for each kind of reuse.
 
-    python -m benchmarks.game24 [--reuse none,memo,joins,joins-shared] [--every N] [--json]
+    python -m benchmarks.game24 [--reuse KIND,…] [--hands LIST,…] [--every N] [--json]
 
 The overseer is the task's scripted expert. Answers are checked by exact arithmetic: an expression
 proves itself, and "impossible" is held against a search of every expression. Shared joins are
@@ -23,6 +23,7 @@ from workbench.inputs import Line
 from workbench.wiring import Options
 
 KINDS: Final = ("none", "memo", "joins", "joins-shared")
+LISTS: Final = ("solvable", "unsolvable")
 KNOWN: Final = {"none": 717, "joins": 233, "joins-shared": 32}
 """Workspaces a solvable puzzle, depth first to the first solution, computed without an engine."""
 
@@ -79,11 +80,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reuse", default=",".join(KINDS))
+    parser.add_argument("--hands", default=",".join(LISTS))
     parser.add_argument("--every", type=int, default=1, help="take only every N-th hand")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for reuse in options.reuse.split(","):
-        for name in ("solvable", "unsolvable"):
+        for name in options.hands.split(","):
             arm = measure(reuse, name, lines(solved=name == "solvable", every=options.every))
             print(
                 json.dumps(
