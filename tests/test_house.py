@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CODE = ("decomposition", "distill", "traces", "tui", "workbench", "tests", "benchmarks")
-HEAVY = {"langchain", "langchain_core", "sqlalchemy", "sqlmodel", "textual", "torch"}
+HEAVY = {"langchain", "langchain_core", "matplotlib", "sqlalchemy", "sqlmodel", "textual", "torch"}
 
 HELP = """
 import sys

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from workbench import cli_options as option
+from workbench.cli_rounds import register as register_rounds
 from workbench.cli_trace import trace_app
 from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
@@ -59,6 +60,7 @@ tasks_app = typer.Typer(
 )
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 app.add_typer(trace_app, name="trace")
+register_rounds(app)
 
 DEBUG = "--debug"
 
@@ -98,6 +100,7 @@ def ask(
     ] = "",
     by: option.By = "expert",
     policy: option.PolicyOption = "recurse",
+    student: option.Student = "",
     task: option.TaskOption = "",
     context: Annotated[
         Path | None, typer.Option(help="A Markdown or text file that the question is about.")
@@ -126,7 +129,7 @@ def ask(
 
     options = Options(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls, memo_choice,
+        audit, timeout, max_calls, memo_choice, student,
     )  # fmt: skip
     if resume:
         if question:
@@ -153,6 +156,7 @@ def amplify(
     ] = "",
     by: option.By = "expert",
     policy: option.PolicyOption = "recurse",
+    student: option.Student = "",
     task: option.TaskOption = "",
     fuel: option.Fuel = None,
     samples: option.Samples = 1,
@@ -180,7 +184,7 @@ def amplify(
 
     options = Options(
         by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls, memo_choice,
+        audit, timeout, max_calls, memo_choice, student,
     )  # fmt: skip
     summary, cap = amplify_run.amplify(
         file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency

@@ -50,7 +50,8 @@ By = Annotated[
     str,
     typer.Option(
         help="Who acts as overseer: expert, FILE.py:NAME, vote:K:SPEC, RULE[SPEC, SPEC], "
-        "faulty:P:SPEC, gullible, looping, malformed. Not yet: chat:, student:, human:, recorded:.",
+        "student:DIR, faulty:P:SPEC, gullible, looping, malformed. Not yet: chat:, human:, "
+        "recorded:.",
         rich_help_panel="Deliberation",
     ),
 ]
@@ -58,6 +59,15 @@ PolicyOption = Annotated[
     str,
     typer.Option(
         help="Who acts where: direct, recurse, amplify or cascade.", rich_help_panel="Deliberation"
+    ),
+]
+Student = Annotated[
+    str,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of the student that answers subquestions (amplify) or whatever it is sure of "
+        "(cascade).",
+        rich_help_panel="Deliberation",
     ),
 ]
 TaskOption = Annotated[

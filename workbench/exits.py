@@ -77,10 +77,26 @@ def code_of(error: Exception) -> Exit | None:
         return Exit.BAD_DATA
     if type(error).__module__ == "traces.errors":
         return _storage_code(error)
+    if type(error).__module__ == "distill.errors":
+        return _student_code(error)
     for kind, code in ENGINE_CODES:
         if isinstance(error, kind):
             return code
     return None
+
+
+def _student_code(error: Exception) -> Exit:
+    """The exit code of an error of students and their training."""
+    from distill import errors as training
+
+    for kind, code in (
+        (training.UnsafeStudent, Exit.REFUSED),
+        (training.BadStudent, Exit.BAD_DATA),
+        (training.BadCheckpoint, Exit.STORAGE),
+    ):
+        if isinstance(error, kind):
+            return code
+    return Exit.USAGE
 
 
 def _storage_code(error: Exception) -> Exit:

@@ -1,12 +1,13 @@
 """Specs: the short texts that name answerers on the command line, as objects.
 
 `expert` · `FILE.py:NAME` · `vote:K:SPEC` · `RULE[SPEC, SPEC, …]` · `faulty:P:SPEC` and
-`faulty:P:MODE:SPEC` · `gullible` · `looping` · `malformed`.
+`faulty:P:MODE:SPEC` · `student:DIR` · `gullible` · `looping` · `malformed`.
 """
 
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,6 @@ from workbench.exits import stop
 
 LATER: Final = {
     "chat": "chat models",
-    "student": "trained students",
     "human": "people",
     "recorded": "recorded answers",
 }
@@ -42,6 +42,14 @@ class Cast(Struct, frozen=True):
     members: tuple[Answerer, ...]
     samples: int = 1
     rule: str = "majority"
+
+
+class Trained(Struct, frozen=True):
+    """A student, ready to act."""
+
+    answerer: Answerer
+    bound: float
+    """Least confidence with which a cascade takes its answer."""
 
 
 def cast(spec: str, expert: Callable[[], Answerer], seed: int) -> Cast:
@@ -90,16 +98,40 @@ def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
     head = spec.partition(":")[0]
     if head == "faulty":
         return _faulty(spec, expert, seed)
+    if head == "student":
+        return trained(spec.partition(":")[2]).answerer
     if spec.rpartition(":")[0].endswith(".py"):
         return load(spec)
     if head in LATER:
         stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
-    near = get_close_matches(head, ["expert", "vote", "faulty", *_DOUBLES], 1)
+    near = get_close_matches(head, ["expert", "vote", "faulty", "student", *_DOUBLES], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return stop(
         f"no answerer is called {spec[:80]!r}{hint}\n"
-        "name one as expert, FILE.py:NAME, vote:K:SPEC or RULE[SPEC, SPEC]"
+        "name one as expert, FILE.py:NAME, student:DIR, vote:K:SPEC or RULE[SPEC, SPEC]"
     )
+
+
+def trained(folder: str, task: str | None = None) -> Trained:
+    """The student of a folder; only here is torch loaded.
+
+    Args:
+        folder: With `student.json` and the weights.
+        task: That it must be a student of; None for any.
+
+    Raises:
+        Complaint: Students need an extra that is not installed.
+        BadStudent: The folder does not hold together.
+        UnsafeStudent: It would run code.
+    """
+    if find_spec("torch") is None:
+        stop("students need torch, which the extra `distill` installs")
+    from distill.answerer import StudentAnswerer
+    from distill.calibration import told_bound
+    from distill.folder import load_student
+
+    loaded = load_student(Path(folder), task)
+    return Trained(StudentAnswerer(loaded), told_bound(Path(folder), loaded.record))
 
 
 def absolute(spec: str) -> str:
@@ -114,11 +146,13 @@ def absolute(spec: str) -> str:
     if spec.startswith("faulty:"):
         chance, mode, inner = _faulty_parts(spec)
         return f"faulty:{chance}:{mode}:{absolute(inner)}" if inner else spec
+    if spec.startswith("student:"):
+        return f"student:{Path(spec.partition(':')[2]).absolute()}"
     return str(Path(spec).absolute()) if spec.rpartition(":")[0].endswith(".py") else spec
 
 
 def files_of(spec: str) -> list[Path]:
-    """The users' own files that a spec names."""
+    """The users' own files that a spec names, a student's among them."""
     spec = spec.strip()
     found = _ENSEMBLE.fullmatch(spec)
     if found:
@@ -127,6 +161,9 @@ def files_of(spec: str) -> list[Path]:
         return files_of(spec.removeprefix("vote:").partition(":")[2])
     if spec.startswith("faulty:"):
         return files_of(_faulty_parts(spec)[2])
+    if spec.startswith("student:"):
+        folder = Path(spec.partition(":")[2])
+        return [folder / "student.json", folder / "weights.safetensors"]
     file = spec.rpartition(":")[0]
     return [Path(file)] if file.endswith(".py") else []
 

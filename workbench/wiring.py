@@ -21,7 +21,7 @@ from decomposition.tasks import recognising, task_named
 from decomposition.tasks.base import AnyTask
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import read_capped
-from workbench.specs import Cast, absolute, cast
+from workbench.specs import Cast, absolute, cast, trained
 
 Reuse = Literal["none", "memo", "joins", "joins-shared"]
 
@@ -29,6 +29,8 @@ DEFAULT_FUEL: Final = 1_000
 """Fuel of a question that no task knows."""
 MAX_FUEL: Final = 10**12
 MAX_DEPTH: Final = 10_000
+_WITH_STUDENT: Final = ("amplify", "cascade")
+"""Policies that have a student."""
 
 
 class Options(Struct, frozen=True):
@@ -52,6 +54,8 @@ class Options(Struct, frozen=True):
     timeout_s: float | None = None
     max_calls: int | None = None
     memo_choice: str = "first"
+    student: str = ""
+    """The folder of X, where the policy has one."""
 
 
 class Accepted(Options, frozen=True):
@@ -100,6 +104,13 @@ def check(options: Options) -> None:
     # A table has rows, which no option can say.
     _one_of("--policy", options.policy, tuple(kind for kind in get_args(Kind) if kind != "table"))
     _one_of("--memo-choice", options.memo_choice, get_args(Choice))
+    learnt = options.policy in _WITH_STUDENT
+    if learnt != bool(options.student):
+        stop(
+            f"--policy {options.policy} needs --student DIR"
+            if learnt
+            else f"--student is for --policy {' or '.join(_WITH_STUDENT)}"
+        )
     if options.memo_choice != "first" and options.reuse != "memo":
         stop("--memo-choice is for --reuse memo")
     _one_of("--share", options.share, ("nothing", "children"))
@@ -121,13 +132,13 @@ def setting_of(
         Complaint: The options do not fit together.
     """
     check(options)
-    if options.policy in ("amplify", "cascade"):
-        stop(f"--policy {options.policy} needs a student, and students cannot act yet")
+    student, bound = _student_of(options, task)
     chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed)
     environment = task.primitives() if task is not None else None
     setting = Setting(
-        policy=Policy(options.policy),  # type: ignore[arg-type]
+        policy=Policy(options.policy, bound),  # type: ignore[arg-type]
         overseer=chosen.members,
+        student=student,
         environs=_environs(task, environment) if task is not None and environment else None,
         caps=Caps(depth=options.depth, workspaces=options.workspaces),
         seed=options.seed,
@@ -150,6 +161,7 @@ def setting_of(
 def identities(setting: Setting) -> list[str]:
     """Who acts in a setting; the identity of a user's own file holds a hash of it."""
     acting = [*setting.overseer, *([setting.environs.answerer] if setting.environs else [])]
+    acting += [] if setting.student is None else [setting.student]
     return [answerer.identity for answerer in acting]
 
 
@@ -159,6 +171,7 @@ def accepted(
     """What is kept of options, so that work goes on with the same answerers in any folder."""
     given = {name: getattr(options, name) for name in Options.__struct_fields__}
     given["by"] = absolute(options.by)
+    given["student"] = str(Path(options.student).absolute()) if options.student else ""
     who = {task: identities(setting) for task, (setting, _) in settings.items()}
     return Accepted(**given, answerers=who, out="" if out is None else str(out.absolute()))
 
@@ -220,7 +233,9 @@ def pose(question: str, options: Options, context: Path | None = None, sha256: s
     if task is None or found is None:
         return Posed(Message.of(question), options.fuel or DEFAULT_FUEL, "")
     asked, facts = found
-    fuel = options.fuel or task.fuel(asked, options.node_samples)
+    # What a cascade's student does not answer costs a step before the overseer takes it over.
+    steps = 2 if options.policy == "cascade" else 1
+    fuel = options.fuel or steps * task.fuel(asked, options.node_samples)
     return Posed(task.root(asked, facts), fuel, task.name)
 
 
@@ -261,6 +276,14 @@ def _with_document(question: str, raw: bytes, name: str) -> Message:
 def _environs(task: AnyTask, environment: Answerer) -> Environs:
     covers: Callable[[str], bool] = getattr(environment, "covers", lambda _: False)
     return Environs(environment, covers, lambda _: task.name)
+
+
+def _student_of(options: Options, task: AnyTask | None) -> tuple[Answerer | None, float]:
+    """The student of a policy that has one, and the confidence from which a cascade takes it."""
+    if not options.student:
+        return None, Policy("direct").bound
+    student = trained(options.student, None if task is None else task.name)
+    return student.answerer, student.bound
 
 
 def _expert_of(task: AnyTask | None) -> Callable[[], Answerer]:

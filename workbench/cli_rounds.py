@@ -1,0 +1,143 @@
+"""Commands of rounds: iterate, evaluate, report. Parse and print alone."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench import cli_options as option
+from workbench.safe_output import shown
+
+if TYPE_CHECKING:
+    from workbench.iterate import Ended, Wanted
+
+THREADS = "OMP_NUM_THREADS"
+"""One thread unless the environment says otherwise: the same run is then the same bit for bit."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        epilog="Example: workbench iterate arithmetic --arms supervised_uniform --out sums"
+    )(iterate)
+    app.command(epilog="Example: workbench evaluate sums/students/final --task arithmetic")(
+        evaluate
+    )
+    app.command(epilog="Example: workbench report sums")(report)
+
+
+def iterate(
+    task: Annotated[str, typer.Argument(help="The task: arithmetic or permutation.")],
+    preset: Annotated[
+        str | None, typer.Option(help="The recipe: small (the default), …", show_default=False)
+    ] = None,
+    regime: Annotated[
+        str | None,
+        typer.Option(help="online: the teacher is the moving average; frozen: for a round."),
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="End after so many rounds.")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="transformer, or table: a learner without limits.")
+    ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            help="amplified, supervised, supervised_uniform, frozen_frontier, self_training; a "
+            "list with commas; all (the default)."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; else TASK-PRESET-SEED.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            parser=option.whole_seed, metavar="N", help="Makes every draw repeatable; else 0."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=2, max=64, help="Another size than the preset's.")
+    ] = None,
+    most_steps: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Steps at which training ends.")
+    ] = None,
+    per_level: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Held-out questions of each level; else 500."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run of the folder.")
+    ] = False,
+    json: option.Json = False,
+) -> None:
+    """Train a student from amplification, round after round, beside what could explain it away."""
+    os.environ.setdefault(THREADS, "1")
+    from workbench.iterate import Wanted
+
+    wanted = Wanted(task, preset, regime, rounds, student, arms, seed, size, most_steps, per_level)
+    _print_ended(_iterated(wanted, out, resume=resume), json=json)
+
+
+def _iterated(wanted: "Wanted", out: Path | None, *, resume: bool) -> "Ended":
+    from workbench import iterate as iterating
+    from workbench.rounds_progress import RoundsProgress
+
+    progress = RoundsProgress()
+    try:
+        return iterating.iterate(wanted, out, resume=resume, tell=progress.stepped)
+    finally:
+        progress.close()
+
+
+def _print_ended(ended: "Ended", *, json: bool) -> None:
+    import msgspec
+
+    from workbench.reports import write_report
+    from workbench.rounds_text import described
+
+    if not (ended.folder / "report.html").exists():
+        write_report(ended.folder)
+    if ended.already:
+        typer.echo(f"the run in {ended.folder} is already finished", err=True)
+    if json:
+        typer.echo(msgspec.json.encode(ended.summary).decode())
+    else:
+        typer.echo(shown(described(ended.folder, ended.summary)))
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="A student's folder.")],
+    task: Annotated[str, typer.Option(help="The task that it must be a student of.")],
+    per_level: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Held-out questions of each level.")
+    ] = 500,
+    seed: option.Seed = 0,
+    json: option.Json = False,
+) -> None:
+    """A student's scores by level on held-out questions, beside the trivial baseline."""
+    os.environ.setdefault(THREADS, "1")
+    from workbench.evaluation import as_text, evaluated
+
+    scores = evaluated(folder, task, seed=seed, per_level=per_level)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(scores).decode())
+    else:
+        typer.echo(shown(as_text(scores)))
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")], json: option.Json = False
+) -> None:
+    """Make a run's report and figures again, from its rounds and its summary alone."""
+    from workbench.reports import write_report
+
+    written = write_report(folder)
+    if json:
+        import json as json_text
+
+        typer.echo(json_text.dumps({"report": str(written)}))
+    else:
+        typer.echo(shown(str(written)))

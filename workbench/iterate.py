@@ -1,0 +1,211 @@
+"""Iterating: rounds of amplification and distillation, arm after arm, in one folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from decomposition.errors import BadTask
+from distill.evaluate import PER_LEVEL, exam
+from distill.recipe import Arm, Regime, preset
+from distill.table_student import TableStudent
+from distill.training import table_task
+from workbench.arm_run import SAVE_EVERY_S, ArmRun
+from workbench.exits import Exit, Interrupted, stop
+from workbench.rounds_summary import Finished, Summary, summarise
+from workbench.run_folder import Plan, RunFolder, read_as, write_json
+from workbench.scoring import Examiner
+from workbench.table_run import TableRun
+
+if TYPE_CHECKING:
+    from traces.rounds_record import Round, Scored
+
+ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
+
+
+class Wanted(Struct, frozen=True):
+    """What the command line asks for; None where it says nothing."""
+
+    task: str
+    preset: str | None = None
+    regime: str | None = None
+    rounds: int | None = None
+    student: str | None = None
+    arms: str | None = None
+    seed: int | None = None
+    size: int | None = None
+    most_steps: int | None = None
+    per_level: int | None = None
+
+
+class Ended(Struct, frozen=True):
+    """A run that is finished."""
+
+    folder: Path
+    summary: Summary
+    already: bool
+    """Whether it was finished before."""
+
+
+Told = Callable[[ArmRun], None]
+
+
+def iterate(
+    wanted: Wanted,
+    out: Path | None,
+    *,
+    resume: bool,
+    tell: Told,
+    save_every_s: float = SAVE_EVERY_S,
+) -> Ended:
+    """Begins a run or goes on with one, to its end.
+
+    Args:
+        wanted: Beside `resume`, what is said must be what the run was begun with.
+        out: The run's folder; None for one named by task, preset and seed.
+        resume: Go on with the run of the folder.
+        tell: Called after each step.
+        save_every_s: Seconds between two checkpoints.
+
+    Raises:
+        Complaint: The folder is another run's, or none to go on with.
+        BadRecipe: There is no such preset.
+        Interrupted: Ctrl-C was pressed; the message says how to go on.
+    """
+    plan = planned(wanted)
+    folder = RunFolder(out or Path(f"{plan.task}-{plan.preset}-{plan.seed}"))
+    plan = _resumed(folder, wanted) if resume else _begun(folder, plan)
+    try:
+        with folder.held():
+            return _worked(folder, plan, tell, save_every_s)
+    except KeyboardInterrupt as error:
+        again = f"workbench iterate {plan.task} --out {folder.path} --resume"
+        raise Interrupted(f"go on with: {again}") from error
+
+
+def planned(wanted: Wanted) -> Plan:
+    """The plan of a new run.
+
+    Raises:
+        Complaint: An option is none of those that there are.
+        BadRecipe: There is no such preset, or its values do not hold together.
+    """
+    named = wanted.preset or "small"
+    student = _one_of("--student", wanted.student or "transformer", ("transformer", "table"))
+    table = student == "table"
+    told = wanted.regime or ("frozen" if table else "online")
+    regime = _one_of("--regime", told, get_args(Regime))
+    arms = _arms(wanted.arms or ("amplified" if table else "all"))
+    if table and (regime != "frozen" or len(arms) > 1):
+        stop("a table learns in frozen rounds (--regime frozen), in the amplified arm alone")
+    recipe = replace(
+        preset(wanted.task, named),
+        regime=regime,
+        **_given(size=wanted.size, most_steps=wanted.most_steps),
+    )
+    try:
+        table_task(recipe.task, recipe.reach).checked_size(recipe.size)
+    except BadTask as wrong:
+        stop(str(wrong))
+    return Plan(
+        task=wanted.task,
+        preset=named,
+        seed=wanted.seed or 0,
+        recipe=recipe,
+        arms=arms,
+        rounds=wanted.rounds,
+        per_level=wanted.per_level or PER_LEVEL,
+        student=student,  # type: ignore[arg-type]
+    )
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _arms(text: str) -> tuple[Arm, ...]:
+    """The arms that a list names, the amplified one first."""
+    names = {name.strip() for name in text.split(",")}
+    if names == {"all"}:
+        return ARMS
+    for name in sorted(names):
+        _one_of("--arms", name, ("all", *ARMS))
+    return tuple(arm for arm in ARMS if arm == "amplified" or arm in names)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        stop(f"{name} must be one of {', '.join(known)}, not {value[:40]!r}")
+    return value
+
+
+# -- folders -----------------------------------------------------------------------------------
+
+
+def _begun(folder: RunFolder, plan: Plan) -> Plan:
+    if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        stop(f"{folder.path} exists; go on with --resume or name another with --out", Exit.STORAGE)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_json(folder.plan, plan)
+    return plan
+
+
+def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
+    if not folder.plan.exists():
+        stop(f"{folder.path} holds no run to go on with", Exit.BAD_DATA)
+    plan = read_as(folder.plan, Plan)
+    recipe = plan.recipe
+    begun = {
+        "preset": plan.preset,
+        "regime": recipe.regime,
+        "rounds": plan.rounds,
+        "student": plan.student,
+        "seed": plan.seed,
+        "size": recipe.size,
+        "most_steps": recipe.most_steps,
+        "per_level": plan.per_level,
+        "task": plan.task,
+    }
+    for name, before in begun.items():
+        now = getattr(wanted, name)
+        if now not in (None, before):
+            flag = name if name == "task" else f"--{name.replace('_', '-')}"
+            stop(f"the run in {folder.path} was begun with {flag} {before}, not {now}")
+    if wanted.arms is not None and _arms(wanted.arms) != plan.arms:
+        stop(f"the run in {folder.path} was begun with --arms {','.join(plan.arms)}")
+    return plan
+
+
+# -- work --------------------------------------------------------------------------------------
+
+
+def _worked(folder: RunFolder, plan: Plan, tell: Told, save_every_s: float) -> Ended:
+    if folder.summary.exists():
+        return Ended(folder.path, read_as(folder.summary, Summary), already=True)
+    task = table_task(plan.recipe.task, plan.recipe.reach)
+    grouped = plan.recipe.per_context
+    examined = exam(task, plan.recipe.size, plan.seed, plan.per_level, grouped)
+    examiner = Examiner(examined, task, plan.recipe.size)
+    if plan.student == "table":
+        run = TableRun(folder, plan, examiner).work()
+        return _summed(folder, plan, [run], examiner, examiner.amplified(TableStudent()).scored)
+    runs: list[ArmRun] = []
+    told: list[Round] = []
+    for arm in plan.arms:
+        run = ArmRun(folder, plan, arm, examiner, runs[0] if runs else None)
+        run.work(told, tell, save_every_s)
+        runs.append(run)
+        told += run.rounds
+    runs[0].keep_final()
+    alone = examiner.alone(plan.recipe, plan.seed)
+    return _summed(folder, plan, [run.finished for run in runs], examiner, alone)
+
+
+def _summed(
+    folder: RunFolder, plan: Plan, runs: list[Finished], examiner: Examiner, alone: "Scored"
+) -> Ended:
+    summary = summarise(plan, runs, examiner, alone)
+    write_json(folder.summary, summary)
+    return Ended(folder.path, summary, already=False)
