@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from distill.calibration import CASCADE_BOUND, calibrate
 from distill.checkpoint import load_checkpoint, save_checkpoint
+from distill.errors import BadCheckpoint
 from distill.evaluate import score_level
 from distill.folder import described, save_student
 from distill.recipe import Arm
@@ -86,7 +87,7 @@ class ArmRun:
         self.arm: Arm = arm
         self._like = like
         kept = folder.rounds.exists() and folder.checkpoint(arm).exists()
-        self.trainer = load_checkpoint(folder.checkpoint(arm)) if kept else self._begun()
+        self.trainer = self._kept() if kept else self._begun()
         self.progress = read_as(folder.progress(arm), Progress) if kept else Progress()
         self.progress.until(self.trainer.step)
         told = folder.read_rounds() if kept else []
@@ -96,6 +97,18 @@ class ArmRun:
     def _begun(self) -> Trainer:
         follows = None if self._like is None else self._like.trainer.curriculum.schedule
         return Trainer(self.plan.recipe, self.plan.seed, self.arm, follows=follows)
+
+    def _kept(self) -> Trainer:
+        """The run of the checkpoint.
+
+        Raises:
+            BadCheckpoint: It does not hold together, or is another run's.
+        """
+        path, plan = self.folder.checkpoint(self.arm), self.plan
+        trainer = load_checkpoint(path)
+        if (trainer.recipe, trainer.seed, trainer.arm) != (plan.recipe, plan.seed, self.arm):
+            raise BadCheckpoint(path, f"belongs to another run than {self.folder.plan}")
+        return trainer
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -110,15 +123,15 @@ class ArmRun:
         Args:
             before: Rounds of the arms that are finished.
             tell: Called after each step.
-            save_every_s: Seconds between two checkpoints.
+            save_every_s: Seconds between two checkpoints, those at the end of rounds apart.
         """
         if not self.rounds:
             self._close_round(before, promoted=False)
         saved = time.monotonic()
         while not self.over:
-            self._step(before)
+            ended = self._step(before)
             tell(self)
-            if time.monotonic() - saved >= save_every_s:
+            if ended or time.monotonic() - saved >= save_every_s:
                 self._save(time.monotonic() - saved)
                 saved = time.monotonic()
         self._save(time.monotonic() - saved)
@@ -132,13 +145,16 @@ class ArmRun:
         told = self.rounds[-1].round if self.rounds else 0
         return self.trainer.finished or (limit is not None and told >= limit)
 
-    def _step(self, before: Sequence[Round]) -> None:
+    def _step(self, before: Sequence[Round]) -> bool:
+        """One step with its measurements; whether a round ended."""
         report = self.latest = self.trainer.run_step()
         self.progress.losses.append(report.loss_nats)
         self.progress.kept.append(report.kept)
         self._measure()
-        if self._ends_round(report):
+        ended = self._ends_round(report)
+        if ended:
             self._close_round(before, promoted=report.promoted)
+        return ended
 
     def _ends_round(self, report: StepReport) -> bool:
         if self._like is not None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from traces.rounds_record import Round
 from workbench.exits import Exit, stop
 from workbench.files import write_whole
-from workbench.rounds_summary import ArmScore, Cost, Summary
+from workbench.rounds_summary import ArmScore, Summary
+from workbench.rounds_text import goals
 from workbench.run_folder import RunFolder, read_as
 
 if TYPE_CHECKING:
@@ -213,24 +214,16 @@ def _costs(summary: Summary) -> list[str]:
         ]
         for arm, spent in summary.spent.items()
     ]
-    goals = [
-        ["questions", *_goal(summary.questions_to_95, ",.0f")],
-        ["CPU seconds", *_goal(summary.cpu_to_95, ".1f")],
+    ends = [
+        ["questions", *goals(summary, summary.questions_to_95, ",.0f")],
+        ["CPU seconds", *goals(summary, summary.cpu_to_95, ".1f")],
     ]
     return [
         "<h2>What it took</h2>",
         _table(head, rows),
         "<h2>To 95 % at the highest level</h2>",
-        _table(["", "amplified", "supervised, uniform stream", "ratio"], goals),
+        _table(["", "amplified", "supervised, uniform stream", "ratio"], ends),
     ]
-
-
-def _goal(cost: Cost, form: str) -> list[str]:
-    values = [
-        "not reached" if value is None else format(value, form)
-        for value in (cost.amplified, cost.supervised)
-    ]
-    return [*values, "not reached" if cost.ratio is None else f"{cost.ratio:.2f}"]
 
 
 def _rounds(rounds: Sequence[Round]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench.rounds_summary import ArmScore, Cost, Summary
+from workbench.safe_output import many
 
 
 def described(folder: Path, summary: Summary) -> str:
@@ -19,11 +20,11 @@ def described(folder: Path, summary: Summary) -> str:
         ]
     )
     lines = [
-        f"{begun}: {summary.rounds} rounds ({summary.regime})",
+        f"{begun}: {many(summary.rounds, 'round')} ({summary.regime})",
         f"overseer: {summary.overseer_kind}, not a human",
         *score_table(summary.accuracy, summary.seen),
-        f"questions to 95 %: {_cost(summary.questions_to_95, ',.0f')}",
-        f"CPU seconds to 95 %: {_cost(summary.cpu_to_95, '.1f')}",
+        f"questions to 95 %: {_cost(summary, summary.questions_to_95, ',.0f')}",
+        f"CPU seconds to 95 %: {_cost(summary, summary.cpu_to_95, '.1f')}",
         f"amplified arm: {spent}",
         f"all arms with their measurements: {summary.wall_s:.1f} s",
         *([f"student: {folder / 'students' / 'final'}"] if summary.student != "table" else []),
@@ -59,10 +60,19 @@ def _cell(accuracy: float, interval: tuple[float, float]) -> str:
     return f"{number}±{wider:.2f}".replace("±0", "±").rjust(8)
 
 
-def _cost(cost: Cost, form: str) -> str:
+def goals(summary: Summary, cost: Cost, form: str) -> tuple[str, str, str]:
+    """What it took the amplified arm and the uniform twin, and the ratio, in words."""
+    run = "supervised_uniform" in summary.arms
+    return (
+        "not reached" if cost.amplified is None else format(cost.amplified, form),
+        ("not reached" if run else "not run")
+        if cost.supervised is None
+        else format(cost.supervised, form),
+        "none" if cost.ratio is None else f"{cost.ratio:.2f}",
+    )
+
+
+def _cost(summary: Summary, cost: Cost, form: str) -> str:
     """Such as "amplified 62,400, uniform twin 57,600, ratio 1.08"."""
-    parts = [
-        f"{name} {'not reached' if value is None else format(value, form)}"
-        for name, value in (("amplified", cost.amplified), ("uniform twin", cost.supervised))
-    ]
-    return ", ".join([*parts, *([] if cost.ratio is None else [f"ratio {cost.ratio:.2f}"])])
+    amplified, uniform, ratio = goals(summary, cost, form)
+    return f"amplified {amplified}, uniform twin {uniform}, ratio {ratio}"

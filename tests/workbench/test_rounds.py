@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 
+from distill.errors import BadCheckpoint
 from tests.workbench.conftest import Run
 from tests.workbench.test_resume import until
 from traces.rounds_record import Round, decode_round
@@ -122,6 +123,11 @@ class Stopper:
             raise KeyboardInterrupt
 
 
+def at_once(_: ArmRun) -> None:
+    """Presses Ctrl-C after the first step."""
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("save_every_s", [0.0, 1e9])
 def test_a_stopped_run_goes_on_bit_for_bit(
     ended: Ended, tmp_path: Path, save_every_s: float
@@ -147,8 +153,9 @@ def test_a_finished_run_says_so(ended: Ended, run: Run) -> None:
     assert (ended.folder / "summary.json").read_bytes() == before
 
 
-def test_ctrl_c_keeps_the_checkpoint(run: Run) -> None:
-    """Ctrl-C exits 130 and says how to go on; the run then goes on to its end."""
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C exits 130 and says how to go on; the run then goes on."""
+    monkeypatch.chdir(tmp_path)
     asked = ["iterate", "arithmetic", *BEGUN, "--arms", "amplified", "--out", "run"]
     with subprocess.Popen(
         [sys.executable, "-c", "from workbench.cli import main; main()", *asked],
@@ -160,8 +167,9 @@ def test_ctrl_c_keeps_the_checkpoint(run: Run) -> None:
         told = child.communicate(timeout=60)[1]
     assert child.returncode == 130, told
     assert "workbench iterate arithmetic --out run --resume" in told
-    assert run("iterate", "arithmetic", "--out", "run", "--resume").code == 0
-    assert len(rounds(Path("run"))) > 1
+    with pytest.raises(Interrupted):
+        iterate(Wanted("arithmetic"), Path("run"), resume=True, tell=at_once)
+    assert [told.step for told in rounds(Path("run"))] == [0]
 
 
 @pytest.mark.parametrize(
@@ -280,3 +288,45 @@ def test_a_table_gets_as_far_as_amplification(run: Run) -> None:
     assert not Path("table/students").exists()
     assert "its table was taught" in Path("table/report.html").read_text()
     assert run("iterate", "arithmetic", "--student", "table", "--arms", "all").code == 2
+
+
+def test_a_report_of_two_runs_is_refused(ended: Ended, tmp_path: Path, run: Run) -> None:
+    """Rounds and a summary that tell of other levels, or of no run, make no report."""
+    told = json.loads((ended.folder / "summary.json").read_text())
+    (tmp_path / "rounds.jsonl").write_bytes((ended.folder / "rounds.jsonl").read_bytes())
+    for score in told["accuracy"].values():
+        del score["by_depth"]["3"], score["by_depth_n"]["3"], score["intervals"]["3"]
+    (tmp_path / "summary.json").write_text(json.dumps(told))
+    assert (ran := run("report", str(tmp_path))).code == 3
+    assert "other levels" in ran.err
+    del told["accuracy"]["trivial"]
+    (tmp_path / "summary.json").write_text(json.dumps(told))
+    assert "no whole run" in run("report", str(tmp_path)).err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    """A run never goes on from another run's checkpoint."""
+    for name, seed in (("one", 1), ("other", 2)):
+        with pytest.raises(Interrupted):
+            iterate(
+                Wanted("arithmetic", size=2, per_level=4, seed=seed), tmp_path / name,
+                resume=False, tell=Stopper("amplified", 2), save_every_s=0,
+            )  # fmt: skip
+    checkpoint = Path("checkpoints/amplified")
+    (tmp_path / "one" / checkpoint).write_bytes((tmp_path / "other" / checkpoint).read_bytes())
+    with pytest.raises(BadCheckpoint, match="another run"):
+        iterate(Wanted("arithmetic"), tmp_path / "one", resume=True, tell=nothing)
+
+
+@pytest.mark.parametrize("regime", ["online", "frozen"])
+def test_rounds_are_counted_in_either_regime(regime: str, tmp_path: Path) -> None:
+    """`--rounds` ends a run after as many rounds; a frozen one is as long as the recipe says."""
+    wanted = Wanted("arithmetic", regime=regime, rounds=1, size=2, per_level=4, most_steps=120)
+    found = iterate(
+        msgspec.structs.replace(wanted, arms="amplified"), tmp_path, resume=False, tell=nothing
+    )
+    (begun, first) = rounds(tmp_path)
+    assert (begun.step, found.summary.rounds, found.summary.regime) == (0, 1, regime)
+    assert first.step == 100 or regime == "online"
+    assert first.step <= 120
