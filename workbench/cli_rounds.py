@@ -129,15 +129,36 @@ def evaluate(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run's folder.")], json: option.Json = False
+    folders: Annotated[
+        list[Path], typer.Argument(help="A run's folder; or several that differ in the seed.")
+    ],
+    json: option.Json = False,
 ) -> None:
-    """Make a run's report and figures again, from its rounds and its summary alone."""
+    """Make a run's report and figures again, from its rounds and its summary alone.
+
+    Of several runs of one recipe: print the ranges over their seeds, and write nothing.
+    """
+    if len(folders) > 1:
+        _print_ranges(folders, json=json)
+        return
     from workbench.reports import write_report
 
-    written = write_report(folder)
+    written = write_report(folders[0])
     if json:
         import json as json_text
 
         typer.echo(json_text.dumps({"report": str(written)}))
     else:
         typer.echo(shown(str(written)))
+
+
+def _print_ranges(folders: list[Path], *, json: bool) -> None:
+    from workbench.several_runs import as_text, over_seeds
+
+    ranges = over_seeds(folders)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(ranges).decode())
+    else:
+        typer.echo(shown(as_text(ranges)))
