@@ -126,7 +126,7 @@ def test_what_was_taken_away_is_marked(run: Run) -> None:
 COMMANDS = (
     ("ask",), ("amplify",), ("demo",), ("doctor",), ("tasks", "make"), ("trace", "list"),
     ("trace", "show"), ("trace", "replay"), ("trace", "verify"), ("trace", "redact"),
-    ("trace", "gc"),
+    ("trace", "gc"), ("iterate",), ("evaluate",), ("report",),
 )  # fmt: skip
 GROUPS = ((), ("tasks",), ("trace",))
 
