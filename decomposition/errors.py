@@ -5,6 +5,7 @@ DecompositionError
 │   ├── FuelExhausted      the action spends more fuel than is left
 │   └── TooDeep            subquestions below the deepest level at which one may ask
 ├── CapReached             an ask takes the session over its cap of workspaces, which ends it
+├── NotWithdrawable        a turn that cannot be taken back: something was made of it
 ├── TransientFault         try the same call again later; never an event of the tree
 ├── RunStopped             the run stops here and can be resumed
 ├── BadTask                a task, a context or a question does not hold together
@@ -41,6 +42,10 @@ class TooDeep(IllegalAction):
 
 class CapReached(DecompositionError):
     """An ask with which the session would have more workspaces than it may; it ends as a whole."""
+
+
+class NotWithdrawable(DecompositionError):
+    """A turn that cannot be taken back; its message says what was made of it."""
 
 
 class TransientFault(DecompositionError):

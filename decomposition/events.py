@@ -164,6 +164,13 @@ class Audited(Event, frozen=True, omit_defaults=True, gc=False):
     agreed: bool
 
 
+class Withdrawn(Event, frozen=True, omit_defaults=True, gc=False):
+    """A person's last turn in the workspace was taken back: it counts as if never given."""
+
+    event: int
+    """Number, in its session, of the first event of that turn."""
+
+
 KINDS: Final[tuple[type[Event], ...]] = (
     Opened,
     Asked,
@@ -180,6 +187,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
     Deferred,
     Audited,
     Demanded,
+    Withdrawn,
 )
 """Every kind of event; its place here is its number in the store, so new kinds go last."""
 

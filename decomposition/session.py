@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from decomposition.actions import Abstain, Ask, Given, Reply, Turn
 from decomposition.consensus import comparable, decide
-from decomposition.errors import CapReached, EngineBug, IllegalAction
+from decomposition.errors import CapReached, EngineBug, IllegalAction, NotWithdrawable
 from decomposition.events import (
     ROOT,
     Abstained,
@@ -31,6 +31,7 @@ from decomposition.events import (
     Replied,
     Sampled,
     Unlocked,
+    Withdrawn,
     Woken,
 )
 from decomposition.hypertext import addresses, content_hash, folded_hash, is_plain, storable, write
@@ -40,9 +41,11 @@ from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import view
 from decomposition.routing import route
 from decomposition.setting import Counts, Outlook, Seat, Setting, Status, check_votes
+from decomposition.standing import standing
 from decomposition.step import asked, overdue, step
 from decomposition.tree import Node, Slot, Tree, fold
 from decomposition.view import View
+from decomposition.withdrawal import Signed, Withdrawal, withdrawal
 from decomposition.workspace import Workspace
 
 QUESTION_KEY_BYTES: Final = 20
@@ -109,20 +112,24 @@ class Session:
 
     def resume(self, entries: Sequence[Entry]) -> None:
         """Go on where these committed events end."""
-        self.tree = self._refolded(entries) if self._joins else fold(entries, keep=self._keep)
+        if not entries:
+            raise EngineBug("a session without events cannot be resumed")
+        self._refold(entries)
         self.committed = len(entries)
+
+    def _refold(self, entries: Sequence[Entry]) -> None:
+        """Take on the state after these events."""
+        self.tree = self._refolded(entries) if self._joins else fold(entries, keep=self._keep)
         self.tree.resume()
         for node in self.tree.nodes.values():
             if node.workspace.closed and self._seat(self._role(node), node.workspace).overseer:
                 self.tree.folds_as(node, folded_hash(node.workspace.question))
-        if not entries:
-            raise EngineBug("a session without events cannot be resumed")
 
     def _refolded(self, entries: Sequence[Entry]) -> Tree:
         """The tree after these events; what they closed can be joined as before."""
         self.tree = tree = Tree(keep=self._keep)
         tree.collect = True
-        for path, event in entries:
+        for path, event in standing(entries):
             tree.apply(path, event)
             for node in tree.fresh:
                 seat = self._seat(self._role(node), node.workspace)
@@ -528,6 +535,61 @@ class Session:
             self._closing[path] = self.committed + len(self.staged)
         self.tree.apply(path, event)
         self.staged.append((path, event, authorship))
+
+    # -- taking back -------------------------------------------------------------------------
+
+    def withdraw(self, number: int, committed: Sequence[Signed], by: Authorship) -> Withdrawal:
+        """Take a person's turn back: stage that, and go on as if it had not been given.
+
+        To be called where nothing is staged, as in the loop's `on_commit`. A call for the
+        workspace's next turn that is under way counts no more: its view was of the turn.
+
+        Args:
+            number: Of the turn's first event.
+            committed: All events of this session that the store has.
+            by: Who takes it back.
+
+        Raises:
+            NotWithdrawable: Something was made of the turn, or events wait for their commit.
+        """
+        if self.staged or len(committed) != self.committed:
+            raise NotWithdrawable("events are on their way to the store; try again after that")
+        taken = withdrawal(committed, number, by)
+        under_way = self._under_way()
+        shown = [node.path for node in under_way if node.path in taken.vanishing]
+        if shown:
+            raise NotWithdrawable(f"what it opened was shown at {shown[0]}")
+        event = Withdrawn(number)
+        self._closed, self._ready = {}, []
+        self._closing.pop(taken.path, None)
+        self._refold([*((path, each) for path, each, _ in committed), (taken.path, event)])
+        for node in under_way:
+            self._take_over(node, again=node.path == taken.path)
+        self.staged.append((taken.path, event, by))
+        unusable = set(taken.unusable)
+        answers = self.reusable_answers
+        self.reusable_answers = [each for each in answers if each[2] not in unusable]
+        return taken
+
+    def _under_way(self) -> list[Node]:
+        """Open workspaces whose views an answerer has."""
+        return [
+            node
+            for node in self.tree.nodes.values()
+            if node.opened and not (node.workspace.closed or node.workspace.waiting)
+            if not (node.queued or node.reading)
+        ]
+
+    def _take_over(self, node: Node, *, again: bool) -> None:
+        """Have a call under way go on in the tree that was folded anew.
+
+        Args:
+            again: Its workspace is to be shown anew; what comes of the call is left.
+        """
+        if again:
+            node.workspace = replace(node.workspace, outcome=Failure("answerer", "taken back"))
+            return
+        self.tree.reinstate(node)
 
     # -- ending ------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from decomposition.events import (
     Replied,
     Sampled,
     Unlocked,
+    Withdrawn,
     Woken,
 )
 from decomposition.hypertext import (
@@ -44,6 +45,7 @@ from decomposition.hypertext import (
     is_plain,
     write,
 )
+from decomposition.standing import standing
 from decomposition.workspace import Shown, Workspace
 
 NOTHING: Final[set[str]] = set()
@@ -155,6 +157,15 @@ class Node:
         self.trail: list[str] = []
         """What enters its digest."""
 
+    def take_over(self, other: "Node") -> None:
+        """Take over another node's state; who acts here, and that somebody does, stays."""
+        self.workspace, self.slot, self.trail = other.workspace, other.slot, other.trail
+        self.slots, self.kept, self.unsettled = other.slots, other.kept, other.unsettled
+        self.missing, self.sights, self.epoch = other.missing, other.sights, other.epoch
+        self.reading, self.read, self.queued = other.reading, other.read, other.queued
+        self.settled, self.digest = other.settled, other.digest
+        self.tainted, self.tag = other.tainted, other.tag
+
 
 class Tree:
     """The state of one session, and the lists of what its loop has to look at next."""
@@ -201,6 +212,7 @@ class Tree:
             Deferred: self._own,
             Audited: self._nothing,
             Demanded: self._demanded,
+            Withdrawn: self._withdrawn,
         }
 
     @property
@@ -464,6 +476,9 @@ class Tree:
 
     def _nothing(self, path: str, event: Event) -> None:
         """An event that changes no state."""
+
+    def _withdrawn(self, path: str, event: Withdrawn) -> None:
+        raise EngineBug(f"the turn of {event.event} at {path} is taken back by folding anew")
 
     def _arrive(self, slot: Slot, outcome: Outcome) -> None:
         slot.outcome = outcome
@@ -754,6 +769,20 @@ class Tree:
             if slot.outcome is None and slot.results and slot.arrived == len(slot.results)
         ]
 
+    def reinstate(self, node: Node) -> None:
+        """Have a node of the tree before a fold in the place of the one that the fold made.
+
+        Whoever is being asked for a turn holds the node, and the turn is for this tree.
+        """
+        fresh = self.nodes[node.path]
+        fresh.opened = True  # so that nobody opens it again
+        node.take_over(fresh)
+        self.nodes[node.path] = node
+        for slot in node.slots:
+            slot.asker = node
+        if node.fold:
+            self.folds_as(node, node.fold)
+
     def state(self) -> Iterator[tuple[str, Workspace | Outcome | None]]:
         """Every workspace and every slot's answer, for comparing two trees."""
         for path, node in self.nodes.items():
@@ -769,7 +798,7 @@ class Tree:
 
 
 def fold(entries: Iterable[Entry], *, keep: bool = True) -> Tree:
-    """The tree after these events, in their order.
+    """The tree after these events, in their order; turns that were taken back do not count.
 
     Args:
         entries: Events of one session from its first on.
@@ -780,6 +809,6 @@ def fold(entries: Iterable[Entry], *, keep: bool = True) -> Tree:
         IllegalAction: A text names a pointer that was not visible.
     """
     tree = Tree(keep=keep)
-    for path, event in entries:
+    for path, event in standing(entries):
         tree.apply(path, event)
     return tree

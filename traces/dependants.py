@@ -24,6 +24,7 @@ from decomposition.events import (
     Replied,
     Sampled,
     Unlocked,
+    Withdrawn,
 )
 from decomposition.hypertext import POINTER_NAME
 from traces.codec import decode
@@ -38,7 +39,7 @@ _OWN_ANSWER: Final = re.compile(r"\$a[0-9]+")
 _CLOSINGS: Final = frozenset(map(KINDS.index, CLOSING))
 _LAST_OF_TURN: Final = frozenset(map(KINDS.index, LAST_OF_TURN))
 _TAKING: Final = (KINDS.index(Joined), KINDS.index(Audited))
-_READ: Final = frozenset(map(KINDS.index, (Asked, Sampled, Unlocked)))
+_READ: Final = frozenset(map(KINDS.index, (Asked, Sampled, Unlocked, Withdrawn)))
 """Kinds whose content says where other content goes."""
 _LOOKING: Final = frozenset(map(KINDS.index, (Unlocked, Demanded)))
 _EVENTS: Final = (
@@ -122,6 +123,18 @@ def _followed(rows: Rows, session: int, origins: set[int]) -> "Flow":
     return flow
 
 
+def users(rows: Rows, session: int, trace: str, turn: int, path: str) -> list[tuple[int, int]]:
+    """Session and number of every event that took a turn, or an answer that it is part of.
+
+    Args:
+        turn: Number of its first event.
+        path: Where it was given.
+    """
+    flow = Flow(trace, set())
+    flow.begin(turn, path)
+    return [(each, number) for each, number, _ in _takers(rows, {session: flow})]
+
+
 class Flow:
     """What the content of some events reached in one session; takes its events in order.
 
@@ -142,14 +155,19 @@ class Flow:
         """Places above those."""
         self._answered: set[str] = set()
         """Workspaces whose closing event was hit."""
-        self._asked: dict[str, int] = {}
-        """Subquestions so far, by asker."""
+        self._asked: dict[str, list[tuple[int, int]]] = {}
+        """By asker its asks: the number of each, and how many subquestions there were with it."""
         self._passing: set[str] = set()
         """Subquestions that were given a pointer which may lead to an answer."""
         self._looking: set[str] = set()
         """Workspaces that wait for what such a pointer leads to."""
         self._stamp: tuple[object, ...] = ()
         self._turn = 0
+
+    def begin(self, turn: int, path: str) -> None:
+        """Count a turn, and the answers at its place and above it, as reached."""
+        self.turns.add(turn)
+        self._touch(path)
 
     def answers(self, path: str) -> bool:
         """Whether a workspace's answer, or the digest of it, may rest on the content."""
@@ -169,7 +187,9 @@ class Flow:
         self._looking.discard(path)
         began = number in self._origins
         hit = began or self._is_reached(path)
-        children = self._children(path, event) if isinstance(event, Asked) else ()
+        children = self._children(number, path, event) if isinstance(event, Asked) else ()
+        if isinstance(event, Withdrawn):
+            self._take_back(path, event)
         if hit:
             self.hits.add(number)
             self.turns.add(self._turn)
@@ -191,10 +211,16 @@ class Flow:
             for each in tuple(self._looking):
                 self._touch(each)
 
-    def _children(self, path: str, asked: Asked) -> list[str]:
+    def _take_back(self, path: str, withdrawn: Withdrawn) -> None:
+        """Count on from before the turn; what its content reached stays reached."""
+        asks = self._asked.get(path, [])
+        self._asked[path] = [each for each in asks if each[0] < withdrawn.event]
+
+    def _children(self, number: int, path: str, asked: Asked) -> list[str]:
         """Addresses of the subquestions that an ask opens."""
-        first = self._asked.get(path, 0) + 1
-        self._asked[path] = first + len(asked.questions) - 1
+        asks = self._asked.setdefault(path, [])
+        first = asks[-1][1] + 1 if asks else 1
+        asks.append((number, first + len(asked.questions) - 1))
         inherits = self._address(path) in self._passing
         children: list[str] = []
         for child, question in enumerate(asked.questions, first):

@@ -10,6 +10,7 @@ from typing import Any, Final
 import networkx as nx
 
 from decomposition.events import (
+    KINDS,
     ROOT,
     Abstained,
     Asked,
@@ -19,10 +20,11 @@ from decomposition.events import (
     Opened,
     Replied,
     Sampled,
+    Withdrawn,
 )
 from decomposition.hypertext import write
 from decomposition.message import Failure, Message
-from traces.record import Record
+from traces.record import Record, withdrawn
 
 Graph = Any
 """A `networkx.DiGraph`, which has no types of its own."""
@@ -45,12 +47,21 @@ def graph(records: Iterable[Record]) -> Graph:
     - `turns`, `tokens`, `cost_usd`, `seconds`: of all that was given there.
 
     Edges lead from an asker to what it asked (`kind` is `asked`) and from a join to its origin
-    (`joined`).
+    (`joined`). Turns that were taken back are left out.
     """
     growing = _Growing()
-    for record in records:
+    for record in _standing(list(records)):
         growing.take(record)
     return growing.graph
+
+
+def _standing(records: list[Record]) -> list[Record]:
+    gone = withdrawn(records)
+    return [
+        record
+        for record in records
+        if record.number not in gone and KINDS[record.kind] is not Withdrawn
+    ]
 
 
 class _Growing:

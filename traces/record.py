@@ -3,12 +3,14 @@
 An event comes as a `Record`: the event itself and who gave it, when, and at what cost.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from decomposition.events import Event
+from decomposition.events import KINDS, Event, Withdrawn
 from decomposition.ports import Authorship
+from decomposition.standing import taken_back
 from traces.codec import decode
 
 AUTHORS: Final = (
@@ -52,6 +54,17 @@ class Record(Struct, frozen=True):
             CorruptEvent: The payload is none of this kind.
         """
         return decode(self.kind, self.payload, self.number)
+
+
+def withdrawn(records: Sequence[Record]) -> frozenset[int]:
+    """Numbers of the events of turns that were taken back.
+
+    Args:
+        records: Those of one session from its first on.
+    """
+    if not any(KINDS[record.kind] is Withdrawn for record in records):
+        return frozenset()
+    return taken_back([(record.path, record.event) for record in records])
 
 
 class SessionRecord(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Replay: the tree of a recorded session at any of its events. Nobody is asked anything."""
 
-from decomposition.events import Entry
+from decomposition.events import Entry, Withdrawn
 from decomposition.ports import TraceReader
 from decomposition.tree import Tree, fold
 
@@ -37,10 +37,11 @@ class Replay:
     def seek(self, position: int) -> Tree:
         """The tree after so many events; beyond either end, the end."""
         wanted = min(max(position, 0), self.count)
-        if wanted < self.position:
-            self.tree = Tree(keep=True)
-            self.position = 0
-        for path, event in self._entries[self.position : wanted]:
-            self.tree.apply(path, event)
+        ahead = self._entries[self.position : wanted]
+        if wanted < self.position or any(type(event) is Withdrawn for _, event in ahead):
+            self.tree = fold(self._entries[:wanted])
+        else:
+            for path, event in ahead:
+                self.tree.apply(path, event)
         self.position = wanted
         return self.tree

@@ -4,9 +4,9 @@ from collections.abc import Container, Iterable, Iterator
 
 from msgspec import Struct
 
-from decomposition.events import KINDS, Failed, Joined
+from decomposition.events import KINDS, Failed, Joined, Withdrawn
 from decomposition.setting import Counts
-from traces.record import MEMO_OF, Record
+from traces.record import MEMO_OF, Record, withdrawn
 
 ENVIRONMENT = "environment:"
 """How the identity of whoever answers primitive questions begins."""
@@ -23,7 +23,8 @@ class Doings(Struct):
     joined: str = ""
     """Where the answer was taken from; empty for none."""
     marks: tuple[str, ...] = ()
-    """`redacted` where content was taken away, `stale` where something depends on what was."""
+    """`redacted` where content was taken away, `stale` where something depends on what was,
+    `withdrawn` where a person took a turn back."""
     details: tuple[str, ...] = ()
     """What an answerer's own error said, for the reader of the trace alone."""
 
@@ -41,13 +42,13 @@ class Turn(Struct, frozen=True):
 
 
 def turns(records: Iterable[Record]) -> Iterator[Turn]:
-    """The turns of a session in order, without what the engine decided."""
+    """The turns of a session in order, without what the engine decided and without withdrawals."""
     current: list[Record] = []
     for record in records:
         if current and not _same(current[-1], record):
             yield Turn(current[0].path, tuple(current))
             current = []
-        if record.authorship.author != "engine":
+        if record.authorship.author != "engine" and KINDS[record.kind] is not Withdrawn:
             current.append(record)
     if current:
         yield Turn(current[0].path, tuple(current))
@@ -66,6 +67,7 @@ def doings(records: Iterable[Record], stale: Container[int] = ()) -> dict[str, D
     """
     found: dict[str, Doings] = {}
     kept = list(records)
+    gone = withdrawn(kept)
     for turn in turns(kept):
         did = found.setdefault(turn.path, Doings())
         authorship = turn.first.authorship
@@ -77,13 +79,17 @@ def doings(records: Iterable[Record], stale: Container[int] = ()) -> dict[str, D
     for record in kept:
         if record.authorship.author == "engine" and isinstance(event := record.event, Joined):
             found.setdefault(record.path, Doings()).joined = event.origin
-        _mark(found, record, is_stale=record.number in stale)
+        marks = {
+            "redacted": record.redacted,
+            "stale": record.number in stale,
+            "withdrawn": record.number in gone,
+        }
+        _mark(found, record, [name for name, true in marks.items() if true])
     return found
 
 
-def _mark(found: dict[str, Doings], record: Record, *, is_stale: bool) -> None:
-    marks = [("redacted", record.redacted), ("stale", is_stale)]
-    for mark in [name for name, true in marks if true]:
+def _mark(found: dict[str, Doings], record: Record, marks: Iterable[str]) -> None:
+    for mark in marks:
         did = found.setdefault(record.path, Doings())
         did.marks = tuple(dict.fromkeys((*did.marks, mark)))
     if KINDS[record.kind] is Failed and isinstance(event := record.event, Failed) and event.detail:

@@ -14,7 +14,7 @@ from decomposition.events import KINDS
 from decomposition.hypertext import write
 from decomposition.message import Failure, Message, Outcome
 from decomposition.tree import Node, Tree, fold
-from traces.record import Record, SessionRecord
+from traces.record import Record, SessionRecord, withdrawn
 from traces.verify import verify
 from workbench.doings import Doings, doings
 from workbench.drawing import drawn, rows
@@ -61,6 +61,8 @@ class Recorded(Struct, frozen=True):
     records: list[Record]
     stale: Mapping[int, str]
     """Events that depend on something redacted or retracted, and why."""
+    withdrawn: frozenset[int]
+    """Events of turns that were taken back."""
 
     @property
     def tree(self) -> Tree:
@@ -144,7 +146,8 @@ def _recorded(store_at: str, trace: str, at: int | None) -> Recorded:
         stop(f"{row.trace} has no events yet", Exit.USAGE)
     if at is not None and not 0 <= at < len(records):
         stop(f"{row.trace} has the events 0 to {len(records) - 1}, not {at}", Exit.USAGE)
-    return Recorded(row, records[: None if at is None else at + 1], stale)
+    seen = records[: None if at is None else at + 1]
+    return Recorded(row, seen, stale, withdrawn(seen))
 
 
 def _heading(found: Recorded, look: Look) -> list[str]:
@@ -254,6 +257,7 @@ def _event_line(found: Recorded, record: Record, look: Look) -> str:
     kind = KINDS[record.kind].__name__
     author = record.authorship.author
     marks = "[redacted] " if record.redacted else ""
+    marks += "[withdrawn] " if record.number in found.withdrawn else ""
     if record.number in found.stale:
         marks += f"[stale: {found.stale[record.number]}] "
     payload = line(record.payload.decode())
@@ -271,6 +275,7 @@ def _event_json(found: Recorded, record: Record) -> str:
             "event": json_text.loads(record.payload),
             "redacted": record.redacted,
             "stale": found.stale.get(record.number),
+            "withdrawn": record.number in found.withdrawn,
             **{name: value for name, value in msgspec.to_builtins(authorship).items() if value},
         }
     )

@@ -27,6 +27,7 @@ from decomposition.events import (
     Sampled,
     Span,
     Unlocked,
+    Withdrawn,
     Woken,
 )
 from decomposition.message import Failure, Message, Pointer
@@ -72,6 +73,7 @@ EVENT: st.SearchStrategy[Event] = st.one_of(
     st.builds(Sampled, st.booleans()),
     st.builds(Deferred, TEXT, SHARE),
     st.builds(Audited, TEXT, st.booleans()),
+    st.builds(Withdrawn, COUNT),
 )
 
 
