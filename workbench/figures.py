@@ -29,6 +29,8 @@ STYLES: Final[Mapping[str, tuple[str, str, str]]] = {
     "supervised_uniform": ("supervised, uniform stream", "#E69F00", "D"),
     "frozen_frontier": ("frozen frontier", "#009E73", "v"),
     "self_training": ("self-training", "#CC79A7", "P"),
+    "gap": ("amplified system less student", "#0072B2", "o"),
+    "twin gap": ("supervised, same stream, less student", "#D55E00", "s"),
     "h_alone": ("H alone", "#666666", "x"),
     "trivial": ("trivial", "#000000", ""),
 }
@@ -102,10 +104,13 @@ def _figures(
     )
     yield (
         "gap",
-        "Amplified system less its student",
+        "Gap to the student",
         _gap(rounds),
         _panels("gap (share right)", None),
-        "How much better one step of the overseer over the student is than the student.",
+        (
+            "How much better than the student are one step of the overseer over it, and the twin "
+            "with true labels on the same questions."
+        ),
     )
     yield (
         "calls",
@@ -166,17 +171,16 @@ def _accuracy(rounds: Sequence[Round], summary: Summary) -> list[Row]:
 
 
 def _gap(rounds: Sequence[Round]) -> list[Row]:
+    twins = {told.step: told.student for told in rounds if told.arm == "supervised"}
+    own = [told for told in rounds if told.arm == "amplified"]
+    pairs = [("gap", told, told.amplified) for told in own]
+    pairs += [("twin gap", told, twins.get(told.step)) for told in own]
     return [
-        Row(
-            told.arm,
-            level,
-            told.round,
-            told.spent.questions,
-            told.amplified.by_depth[level].accuracy - own.accuracy,
-        )
-        for told in rounds
-        if told.amplified is not None
-        for level, own in told.student.by_depth.items()
+        Row(line, level, told.round, told.spent.questions, better.accuracy - student.accuracy)
+        for line, told, other in pairs
+        if other is not None
+        for level, student in told.student.by_depth.items()
+        for better in (other.by_depth[level],)
     ]
 
 
