@@ -6,7 +6,7 @@ scored is how far amplification alone gets, round by round.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec.structs import asdict, replace
@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 from distill.batch_amplifier import Amplified, Amplifier
 from distill.counts import Counts
 from distill.questions import Questions
+from distill.rounds import GOAL, Reached
 from distill.table_student import TableStudent
 from traces.rounds_record import Round, Spent
 from workbench.rounds_summary import Finished
@@ -43,7 +44,8 @@ class TableRun:
         self._close_round(None)
         while self._going_on() and self._round():
             pass
-        return Finished("amplified", tuple(self.rounds), None, time.monotonic() - began)
+        wall_s = time.monotonic() - began
+        return Finished("amplified", tuple(self.rounds), _goal(self.rounds), wall_s)
 
     def _going_on(self) -> bool:
         return len(self.rounds) <= min(self.plan.rounds or MOST_ROUNDS, MOST_ROUNDS)
@@ -107,6 +109,14 @@ class TableRun:
         )
         self.rounds.append(told)
         self.folder.write_rounds(self.rounds)
+
+
+def _goal(rounds: Sequence[Round]) -> Reached | None:
+    """What it took to be right at the highest level."""
+    for told in rounds:
+        if list(told.student.by_depth.values())[-1].accuracy >= GOAL:
+            return Reached(told.spent.questions, told.spent.cpu_s, told.step)
+    return None
 
 
 def _keys(questions: Questions) -> Iterator[tuple[int, tuple[int, ...]]]:

@@ -284,7 +284,9 @@ def test_a_table_gets_as_far_as_amplification(run: Run) -> None:
     levels = [told.student.by_depth for told in rounds(Path("table"))]
     climbed = [[at.accuracy for at in by_depth.values()] for by_depth in levels]
     assert climbed[:4] == [[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
-    assert json.loads(ran.out)["labels_used"] == 0
+    told = json.loads(ran.out)
+    assert told["labels_used"] == 0
+    assert told["questions_to_95"]["amplified"] == rounds(Path("table"))[3].spent.questions
     assert not Path("table/students").exists()
     assert "its table was taught" in Path("table/report.html").read_text()
     assert run("iterate", "arithmetic", "--student", "table", "--arms", "all").code == 2
