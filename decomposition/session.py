@@ -82,6 +82,8 @@ class Session:
         self._joinable = joinable
         self._closed: dict[bytes, tuple[str, Outcome, bytes]] = {}
         self._closing: dict[str, int] = {}
+        self._found_open: set[str] = set()
+        """Workspaces that were open when a fold ended: what could be joined had been by then."""
         self._ready: list[Node] = []
         self._sorted = True
         self._joins = setting.joins != "none"
@@ -121,6 +123,8 @@ class Session:
         """Take on the state after these events."""
         self.tree = self._refolded(entries) if self._joins else fold(entries, keep=self._keep)
         self.tree.resume()
+        if self._joins:
+            self._found_open = {node.path for node in self.tree.fresh}
         for node in self.tree.nodes.values():
             if node.workspace.closed and self._seat(self._role(node), node.workspace).overseer:
                 self.tree.folds_as(node, folded_hash(node.workspace.question))
@@ -178,7 +182,8 @@ class Session:
             return
         acted = bool(node.trail)
         node.seat = seat = self._only_seat or self._seat(self._role(node), workspace)
-        if self._joins and not acted and self._join(node, seat):
+        fresh = not acted and workspace.path not in self._found_open
+        if self._joins and fresh and self._join(node, seat):
             return
         if seat.overseer and self._is_cycle(node, acted=acted):
             return
