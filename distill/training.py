@@ -183,7 +183,7 @@ class Trainer:
         reached = self._top_reached_at()
         if reached is None:
             return 0.0
-        return min(1.0, (self.step - reached) / max(1, self.recipe.settle_steps))
+        return max(0.0, min(1.0, (self.step - reached) / max(1, self.recipe.settle_steps)))
 
     def _top_reached_at(self) -> int | None:
         """The step at which this run, or the one that it follows, reached the highest level."""

@@ -63,6 +63,20 @@ def test_twins_follow_the_same_stream() -> None:
     assert twin.counts.task_labels == 60 * EASY.batch
 
 
+@pytest.mark.parametrize("arm", ["supervised", "self_training", "frozen_frontier"])
+def test_arms_are_one_before_the_first_promotion(arm: Arm) -> None:
+    """Where H needs no student all arms get the same labels at the same rate: equal weights."""
+    recipe = replace(EASY, size=2)
+    follows = Schedule([Promotion(40, 2, 1.0)])
+    leading, other = Trainer(recipe, 1, follows=follows), Trainer(recipe, 1, arm, follows=follows)
+    alone = Trainer(recipe, 1)
+    for trainer in (leading, other, alone):
+        for _ in range(15):
+            trainer.run_step()
+    assert same_weights(leading.student, other.student)
+    assert same_weights(alone.student, other.student)
+
+
 @pytest.mark.parametrize("arm", ["supervised", "self_training"])
 def test_twins_are_asked_the_same_however_they_do(arm: Arm) -> None:
     """Their own agreement changes nothing: every batch is that of the run that they follow."""

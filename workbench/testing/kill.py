@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
@@ -187,6 +189,11 @@ class Victim:
         return found if written == asked else [*found, f"{written} answers to {asked} questions"]
 
 
+_ONE_AT_A_TIME: Final = Lock()
+"""Starting a process looks whether others have ended, and of two that look at once one reads
+nothing where the exit code was."""
+
+
 class Fork:
     """A child whose command begins now, forked from a process that has imported everything.
 
@@ -205,7 +212,8 @@ class Fork:
         self._process = context.Process(
             target=_forked, args=(list(arguments), str(folder), point, told), daemon=True
         )
-        self._process.start()
+        with _ONE_AT_A_TIME:
+            self._process.start()
         told.close()
         with suppress(EOFError):
             ready.recv_bytes()
@@ -213,11 +221,17 @@ class Fork:
 
     def end(self, patience_s: float = 0.0) -> int:
         """The exit code; it is killed if it has not ended by then."""
-        self._process.join(patience_s)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
-        return int(self._process.exitcode or 0)
+        wait([self._process.sentinel], patience_s)
+        with _ONE_AT_A_TIME:
+            code = self._process.exitcode
+            if code is None:
+                self._process.kill()
+        if code is None:
+            wait([self._process.sentinel])
+            with _ONE_AT_A_TIME:
+                self._process.join()
+                code = self._process.exitcode
+        return int(code or 0)
 
     def errors(self) -> str:
         """What it wrote to standard error."""
