@@ -48,7 +48,7 @@ check: lint types imports test ## everything that must hold before a change land
 bench: fast ## run the benchmarks, on the compiled hot path
 	$(BIN)/python -m benchmarks
 
-CORE := $(addprefix decomposition/,advance fuel hypertext loop memo merkle rendering session step tree) \
+CORE := $(addprefix decomposition/,advance fuel hypertext loop memo merkle node rendering session step tree) \
 	$(addprefix traces/,batch bloom digest recall reuse window)
 
 fast: $(READY) ## compile the hot path of engine and record in place (docs/decisions/0005)

@@ -18,6 +18,7 @@ from decomposition.answerers.foreign import acted, told
 from decomposition.errors import EngineBug, RunStopped, TransientFault
 from decomposition.memo import actions, audited, choose, keeps
 from decomposition.message import Broke, Failure
+from decomposition.node import Node
 from decomposition.ports import (
     Account,
     Authorship,
@@ -29,7 +30,6 @@ from decomposition.ports import (
     Written,
 )
 from decomposition.session import Seat, Session
-from decomposition.tree import Node
 from decomposition.view import View
 
 RETRIES = 5

@@ -37,13 +37,14 @@ from decomposition.events import (
 from decomposition.hypertext import addresses, content_hash, folded_hash, is_plain, storable, write
 from decomposition.memo import same
 from decomposition.message import FAILURE_KINDS, PLACE_BOUND, Broke, Failure, Message, Outcome
+from decomposition.node import Node, Slot
 from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import view
 from decomposition.routing import route
 from decomposition.setting import Counts, Outlook, Seat, Setting, Status, check_votes
 from decomposition.standing import standing
 from decomposition.step import asked, overdue, step
-from decomposition.tree import Node, Slot, Tree, fold
+from decomposition.tree import Tree, fold
 from decomposition.view import View
 from decomposition.withdrawal import Signed, Withdrawal, withdrawal
 from decomposition.workspace import Workspace

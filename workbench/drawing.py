@@ -11,7 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from decomposition.hypertext import Failure, Message, Outcome, write
-from decomposition.tree import Node, Slot, Tree
+from decomposition.node import Node, Slot
+from decomposition.tree import Tree
 from workbench.doings import Doings
 from workbench.safe_output import as_ascii, columns, cut, line
 

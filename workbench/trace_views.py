@@ -13,7 +13,8 @@ from msgspec import Struct
 from decomposition.events import KINDS
 from decomposition.hypertext import write
 from decomposition.message import Failure, Message, Outcome
-from decomposition.tree import Node, Tree, fold
+from decomposition.node import Node
+from decomposition.tree import Tree, fold
 from traces.record import Record, SessionRecord, withdrawn
 from traces.verify import verify
 from workbench.doings import Doings, doings
