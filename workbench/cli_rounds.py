@@ -1,6 +1,5 @@
 """Commands of rounds: iterate, evaluate, report. Parse and print alone."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +10,6 @@ from workbench.safe_output import shown
 
 if TYPE_CHECKING:
     from workbench.iterate import Ended, Wanted
-
-THREADS = "OMP_NUM_THREADS"
-"""One thread unless the environment says otherwise: the same run is then the same bit for bit."""
 
 
 def register(app: typer.Typer) -> None:
@@ -66,16 +62,25 @@ def iterate(
         int | None,
         typer.Option(min=1, max=100_000, help="Held-out questions of each level; else 500."),
     ] = None,
+    overseer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Who decomposes: expert (the default), faulty:P:SPEC, without:TYPE:SPEC, "
+            "biased:NAME:SPEC, or FILE.py:NAME, a function (xp, rows, answers) -> TableStep.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run of the folder.")
     ] = False,
     json: option.Json = False,
 ) -> None:
     """Train a student from amplification, round after round, beside what could explain it away."""
-    os.environ.setdefault(THREADS, "1")
     from workbench.iterate import Wanted
 
-    wanted = Wanted(task, preset, regime, rounds, student, arms, seed, size, most_steps, per_level)
+    wanted = Wanted(
+        task, preset, regime, rounds, student, arms, seed, size, most_steps, per_level, overseer
+    )
     _print_ended(_iterated(wanted, out, resume=resume), json=json)
 
 
@@ -116,7 +121,6 @@ def evaluate(
     json: option.Json = False,
 ) -> None:
     """A student's scores by level on held-out questions, beside the trivial baseline."""
-    os.environ.setdefault(THREADS, "1")
     from workbench.evaluation import as_text, evaluated
 
     scores = evaluated(folder, task, seed=seed, per_level=per_level)

@@ -7,6 +7,7 @@ from msgspec import Struct
 from distill.evaluate import exam
 from distill.folder import Loaded, load_student
 from distill.questions import Questions
+from distill.threads import set_threads
 from distill.training import answered
 from distill.vocabulary import Answers
 from workbench.rounds_summary import ArmScore, arm_score
@@ -36,6 +37,7 @@ def evaluated(folder: Path, task: str, *, seed: int, per_level: int) -> Evaluate
         BadStudent: The folder does not hold together, or is another task's.
         UnsafeStudent: It would run code.
     """
+    set_threads()
     loaded = load_student(folder, task)
     size = loaded.record.size
     grouped = 16 if loaded.task.has_facts else 1

@@ -8,12 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from decomposition.errors import BadTask
+from distill.batch_amplifier import over_tensors
 from distill.evaluate import PER_LEVEL, exam
-from distill.recipe import Arm, Regime, preset
+from distill.recipe import Arm, Recipe, Regime, preset
 from distill.table_student import TableStudent
+from distill.threads import set_threads
 from distill.training import table_task
 from workbench.arm_run import SAVE_EVERY_S, ArmRun
 from workbench.exits import Exit, Interrupted, stop
+from workbench.overseers import Overseer, overseer
 from workbench.rounds_summary import Finished, Summary, summarise
 from workbench.run_folder import Plan, RunFolder, read_as, write_json
 from workbench.scoring import Examiner
@@ -38,6 +41,7 @@ class Wanted(Struct, frozen=True):
     size: int | None = None
     most_steps: int | None = None
     per_level: int | None = None
+    overseer: str | None = None
 
 
 class Ended(Struct, frozen=True):
@@ -74,6 +78,7 @@ def iterate(
         BadRecipe: There is no such preset.
         Interrupted: Ctrl-C was pressed; the message says how to go on.
     """
+    set_threads()
     plan = planned(wanted)
     folder = RunFolder(out or Path(f"{plan.task}-{plan.preset}-{plan.seed}"))
     plan = _resumed(folder, wanted) if resume else _begun(folder, plan)
@@ -105,20 +110,30 @@ def planned(wanted: Wanted) -> Plan:
         regime=regime,
         **_given(size=wanted.size, most_steps=wanted.most_steps),
     )
-    try:
-        table_task(recipe.task, recipe.reach).checked_size(recipe.size)
-    except BadTask as wrong:
-        stop(str(wrong))
+    seed = wanted.seed or 0
+    who = _overseer(wanted.overseer or "expert", recipe, seed)
     return Plan(
         task=wanted.task,
         preset=named,
-        seed=wanted.seed or 0,
+        seed=seed,
         recipe=recipe,
         arms=arms,
         rounds=wanted.rounds,
         per_level=wanted.per_level or PER_LEVEL,
         student=student,  # type: ignore[arg-type]
+        overseer=who.spec,
+        overseer_identity=who.identity,
+        overseer_kind=who.kind,
     )
+
+
+def _overseer(spec: str, recipe: Recipe, seed: int) -> Overseer:
+    """The overseer of a run; the size of its task is checked on the way."""
+    task = table_task(recipe.task, recipe.reach)
+    try:
+        return overseer(spec, task, task.checked_size(recipe.size), seed)
+    except BadTask as wrong:
+        stop(str(wrong))
 
 
 def _given(**values: object) -> dict[str, object]:
@@ -175,7 +190,20 @@ def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
             stop(f"the run in {folder.path} was begun with {flag} {before}, not {now}")
     if wanted.arms is not None and _arms(wanted.arms) != plan.arms:
         stop(f"the run in {folder.path} was begun with --arms {','.join(plan.arms)}")
+    _same_overseer(folder, plan, wanted.overseer)
     return plan
+
+
+def _same_overseer(folder: RunFolder, plan: Plan, spec: str | None) -> None:
+    """Nothing, if who decomposes is who the run was begun with, a user's file unchanged."""
+    if spec is None and folder.summary.exists():
+        return
+    now = _overseer(spec or plan.overseer, plan.recipe, plan.seed)
+    begun = f"the run in {folder.path} was begun with --overseer {plan.overseer}"
+    if now.spec != plan.overseer:
+        stop(f"{begun}, not {now.spec}")
+    if now.identity != plan.overseer_identity:
+        stop(f"{begun}, whose file has changed since; begin a new run with it", Exit.BAD_DATA)
 
 
 # -- work --------------------------------------------------------------------------------------
@@ -187,7 +215,8 @@ def _worked(folder: RunFolder, plan: Plan, tell: Told, save_every_s: float) -> E
     task = table_task(plan.recipe.task, plan.recipe.reach)
     grouped = plan.recipe.per_context
     examined = exam(task, plan.recipe.size, plan.seed, plan.per_level, grouped)
-    examiner = Examiner(examined, task, plan.recipe.size)
+    who = _overseer(plan.overseer, plan.recipe, plan.seed)
+    examiner = Examiner(examined, task, plan.recipe.size, over_tensors(who.step))
     if plan.student == "table":
         run = TableRun(folder, plan, examiner).work()
         return _summed(folder, plan, [run], examiner, examiner.amplified(TableStudent()).scored)

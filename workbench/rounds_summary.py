@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from workbench.run_folder import Plan
     from workbench.scoring import Examiner
 
-OVERSEER: Final = "scripted expert"
-"""Who the overseer of every run is, until people and models can be one."""
 STUDENT_CALLS: Final = 1.0
 """Calls that a student's own answer takes."""
 
@@ -130,7 +128,7 @@ def summarise(
         arms=plan.arms,
         wall_s=sum(run.wall_s for run in runs),
         cpu_s=last.spent.cpu_s,
-        overseer_kind=OVERSEER,
+        overseer_kind=plan.overseer_kind,
         overseer_steps=last.spent.overseer_steps,
         overseer_transcripts=0,
         labels_used=last.spent.task_labels,
@@ -167,13 +165,15 @@ def arm_score(scored: Scored) -> ArmScore:
 
 def environment() -> dict[str, str]:
     """What a run's seconds and rounding depend on."""
+    from distill.threads import threads
+
     return {
         "python": platform.python_version(),
         "torch": version("torch"),
         "workbench": version("deliberation-workbench"),
         "system": f"{sys.platform} {platform.machine()}",
         "cpus": str(os.cpu_count()),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "threads": str(threads()),
     }
 
 

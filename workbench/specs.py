@@ -129,7 +129,9 @@ def trained(folder: str, task: str | None = None) -> Trained:
     from distill.answerer import StudentAnswerer
     from distill.calibration import told_bound
     from distill.folder import load_student
+    from distill.threads import set_threads
 
+    set_threads()
     loaded = load_student(Path(folder), task)
     return Trained(StudentAnswerer(loaded), told_bound(Path(folder), loaded.record))
 
