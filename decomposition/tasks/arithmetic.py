@@ -207,7 +207,7 @@ class Arithmetic(TableTask[Calculation]):
         return f"{'*' if question.sign == '*' else ''}{_level(question)}"
 
     def trivial(self, question: Calculation, facts: Facts) -> str:
-        """The larger number: never right for a drawn question, whose smaller number is not 0."""
+        """The larger number: right where the other is 0 and nothing is carried."""
         del facts
         return str(max(question.left, question.right))
 
@@ -250,12 +250,17 @@ class Arithmetic(TableTask[Calculation]):
         return str(answer)
 
     def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
-        """Two numbers of as many digits as the level, with or without a carry."""
+        """Two numbers of as many digits as the level, with or without a carry.
+
+        In one of four questions one of them is shorter: of any number of digits from none, which
+        is 0, so that what is left of a shorter number is asked about, too.
+        """
         del size
-        least = xp.where(levels > 1, 10 ** (levels - 1), 0)
-        left = least + draws[:, 0] % (10**levels - least)
-        right = least + draws[:, 1] % (10**levels - least)
-        return xp.stack((left, right, draws[:, 2] % 2), 1)
+        carry, which, short = draws[:, 2] % 2, draws[:, 2] // 2 % 8, draws[:, 2] // 16
+        fewer = short % (levels + 1)
+        left = _drawn_number(xp, draws[:, 0], xp.where(which == 0, fewer, levels))
+        right = _drawn_number(xp, draws[:, 1], xp.where(which == 1, fewer, levels))
+        return xp.stack((left, right, carry), 1)
 
     def table_levels(self, xp: Namespace, questions: Array) -> Array:
         """The digits of the longer addend."""
@@ -328,6 +333,12 @@ class Arithmetic(TableTask[Calculation]):
         """The sums."""
         del xp, facts, contexts
         return questions.sum(1)
+
+
+def _drawn_number(xp: Namespace, draws: Array, digits: Array) -> Array:
+    """(B,) int64: numbers of so many digits, the first of which is 0 in one-digit numbers alone."""
+    least = xp.where(digits > 1, 10 ** (digits - 1).clip(0), 0)
+    return least + draws % (10**digits - least)
 
 
 def _table_digits(xp: Namespace, numbers: Array, digits: int) -> Array:

@@ -92,7 +92,7 @@ class Permutation(TableTask[Walk]):
 
     def _drawn(self, facts: Facts, random: Random) -> Walk:
         level = random.randint(1, _level(self.max_steps))
-        steps = random.randint(1 << level, min((2 << level) - 1, self.max_steps))
+        steps = random.randint((1 << level) // 2 + 1, min(1 << level, self.max_steps))
         return Walk(str(random.randrange(facts.size)), steps)
 
     # -- text --------------------------------------------------------------------------------
@@ -202,12 +202,12 @@ class Permutation(TableTask[Walk]):
         return () if element in known else ("it is an element of the permutation",)
 
     def difficulty(self, question: Walk, size: int) -> int:
-        """How often the steps can be halved: 0 for one, 5 for 32 to 63."""
+        """How often the steps are halved, rounding up, to be one: 4 for 9 to 16."""
         del size
         return _level(question.steps)
 
     def depth_class(self, question: Walk, facts: Facts) -> str:
-        """The level, which is the height of the overseer's tree."""
+        """The level: the height of the overseer's tree or, but for powers of two, one more."""
         del facts
         return str(_level(question.steps))
 
@@ -271,15 +271,16 @@ class Permutation(TableTask[Walk]):
 
     def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
         """Any element, and any number of steps of the level."""
-        least = 2**levels
-        most = xp.where(2 * least - 1 > self.max_steps, self.max_steps, 2 * least - 1)
+        most = 2**levels
+        least = most // 2 + 1
+        most = xp.where(most > self.max_steps, self.max_steps, most)
         steps = least + draws[:, 1] % (most - least + 1)
         return xp.stack((draws[:, 0] % size, steps), 1)
 
     def table_levels(self, xp: Namespace, questions: Array) -> Array:
-        """How often the steps can be halved."""
-        powers = 2 ** xp.arange(1, self.max_steps.bit_length())
-        return (questions[:, 1:] >= powers).sum(1)
+        """How often the steps are halved, rounding up, to be one."""
+        powers = 2 ** xp.arange(_level(self.max_steps))
+        return (questions[:, 1:] > powers).sum(1)
 
     def table_primitive(self, xp: Namespace, questions: Array) -> Array:
         """Whether it is a single step."""
@@ -363,7 +364,7 @@ def _recognised(text: str) -> Walk | None:
 
 
 def _level(steps: int) -> int:
-    return steps.bit_length() - 1
+    return (steps - 1).bit_length()
 
 
 @lru_cache(maxsize=1024)

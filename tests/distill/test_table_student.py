@@ -26,22 +26,27 @@ def all_walks(task: AnyTableTask) -> Questions:
     return about(task, torch.stack((element, steps), 1), contexts, made)
 
 
+def heights_of(questions: Questions) -> Tensor:
+    """(B,) int64: of the overseer's tree over walks: how often the steps are halved to be one."""
+    return (questions.rows[:, 1:] >= 2 ** torch.arange(1, 5)).sum(1)
+
+
 def solved(rounds: TableRounds, questions: Questions, task: AnyTableTask) -> Tensor:
     """(B,) bool: which of the questions the table answers rightly."""
     truth = task.table_truth(torch, questions.rows, questions.facts, questions.contexts)
     return rounds.student(questions).values == truth
 
 
-def test_an_exact_overseer_reaches_all_level_by_level() -> None:
-    """After round t everything up to level t is right, and nothing above is answered."""
+def test_an_exact_overseer_reaches_all_height_by_height() -> None:
+    """After round t all trees up to height t are right, and nothing above is answered."""
     task = Permutation(16)
     questions = all_walks(task)
-    levels = task.table_levels(torch, questions.rows)
+    heights = heights_of(questions)
     rounds = TableRounds(task, 6, questions)
     for reached in range(1, 5):
         rounds.run_round()
         right = solved(rounds, questions, task)
-        assert bool((right == (levels <= reached)).all())
+        assert bool((right == (heights <= reached)).all())
     assert rounds.run_round() == 0
 
 
@@ -61,14 +66,13 @@ def biased(rows: Tensor, told: Tensor) -> TableStep:
 
 
 def test_a_biased_overseer_reaches_its_fixed_point() -> None:
-    """It drops every odd bit on the way down, so it walks 2**level steps instead of k."""
+    """It drops every odd bit on the way down, so it walks 2**height steps instead of k."""
     task = Permutation(16)
     questions = all_walks(task)
     rounds = TableRounds(task, 6, questions, biased)
     while rounds.run_round():
         pass
-    levels = task.table_levels(torch, questions.rows)
     walked = questions.rows.clone()
-    walked[:, 1] = 2**levels
+    walked[:, 1] = 2 ** heights_of(questions)
     predicted = task.table_truth(torch, walked, questions.facts, questions.contexts)
     assert bool((rounds.student(questions).values == predicted).all())

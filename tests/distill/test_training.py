@@ -28,7 +28,7 @@ EASY: Final = Recipe(
     warm_up_steps=20,
     promote_at=0.6,
     settle_steps=50,
-    most_steps=800,
+    most_steps=1100,
 )
 """Sums of up to four digits, in a few seconds."""
 
@@ -134,7 +134,7 @@ def test_arms_beside_a_score() -> None:
     assert alone.by_depth["1"] == alone.by_depth["2"] == 1
     assert alone.by_depth["4"] < 0.05
     trivial = score_trivial(examined)
-    assert trivial.by_depth["4"] == 0
+    assert trivial.by_depth["4"] < 0.05
     assert trivial.n == 200 + 3 * 300
     student = score(examined, untrained(replace(EASY, size=4), task, 0))
     assert set(credit(alone, student, trivial)) == {"1", "2", "3", "4"}
