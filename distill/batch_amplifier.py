@@ -13,6 +13,7 @@ from msgspec import Struct
 from torch import Tensor
 
 from decomposition.errors import EngineBug
+from decomposition.tasks.overseers import ArrayStep
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableStep
 from distill.counts import Counts
 from distill.questions import Questions
@@ -63,7 +64,7 @@ class Amplifier:
         self.answering = answering
         self.counts = counts
         self._room = task.table_form(size).subquestions
-        self._step: Step = step or _own_step(task)
+        self._step: Step = step or over_tensors(task.table_step)
 
     def amplify(self, questions: Questions, audit: Tensor | None = None) -> Amplified:
         """The overseer's answers, one step deep.
@@ -136,11 +137,11 @@ class Amplifier:
         )
 
 
-def _own_step(task: AnyTableTask) -> Step:
-    """The task's own overseer."""
+def over_tensors(overseer: ArrayStep) -> Step:
+    """An overseer over any arrays as one over tensors."""
 
     def step(rows: Tensor, told: Tensor) -> TableStep:
-        return task.table_step(torch, rows, told)
+        return overseer(torch, rows, told)
 
     return step
 

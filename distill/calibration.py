@@ -65,7 +65,7 @@ def calibrate(trainer: Trainer, count: int = _QUESTIONS, wanted: float = WANTED)
     known = [1.0] * (levels.frontier - levels.lowest + 1)
     above = [0.0] * (levels.highest - levels.frontier)
     questions = stream.draw(stream.levels([*known, *above], count))
-    amplifier = Amplifier(trainer.task, recipe.size, trainer.averaged, Counts())
+    amplifier = Amplifier(trainer.task, recipe.size, trainer.averaged, Counts(), trainer.overseer)
     amplified = amplifier.amplify(questions, torch.ones(count, dtype=torch.bool))
     own = trainer.averaged(questions)
     spoke = own.values != DONT_KNOW

@@ -93,7 +93,7 @@ class Trainer:
         """
         self.recipe, self.seed = recipe, seed
         self.arm: Arm = arm
-        self.follows = follows
+        self.follows, self.overseer = follows, overseer
         self.task: AnyTableTask = task or table_task(recipe.task, recipe.reach)
         self.vocabulary = Vocabulary(self.task, recipe.size)
         self.generators = {
@@ -330,13 +330,13 @@ def answered(
         questions: Any number.
         encoded: Their facts (C, N, D) as the same student encoded them; None to do it here.
     """
+    if len(questions) <= CHUNK:
+        return _answered(student, vocabulary, questions, encoded)
     places = torch.arange(len(questions))
     parts = [
         _answered(student, vocabulary, questions.at(places[first : first + CHUNK]), encoded)
         for first in range(0, len(questions), CHUNK)
     ]
-    if len(parts) == 1:
-        return parts[0]
     return Answers(
         torch.cat([part.values for part in parts]), torch.cat([part.confidence for part in parts])
     )

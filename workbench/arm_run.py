@@ -80,7 +80,7 @@ class ArmRun:
             folder: Of the run.
             plan: Of the run.
             arm: Which one.
-            examiner: What it is measured with.
+            examiner: What it is measured with; its overseer is the one that amplifies.
             like: The amplified arm, whose levels, steps and rounds it follows.
         """
         self.folder, self.plan, self.examiner = folder, plan, examiner
@@ -96,7 +96,13 @@ class ArmRun:
 
     def _begun(self) -> Trainer:
         follows = None if self._like is None else self._like.trainer.curriculum.schedule
-        return Trainer(self.plan.recipe, self.plan.seed, self.arm, follows=follows)
+        return Trainer(
+            self.plan.recipe,
+            self.plan.seed,
+            self.arm,
+            overseer=self.examiner.overseer,
+            follows=follows,
+        )
 
     def _kept(self) -> Trainer:
         """The run of the checkpoint.
@@ -105,7 +111,7 @@ class ArmRun:
             BadCheckpoint: It does not hold together, or is another run's.
         """
         path, plan = self.folder.checkpoint(self.arm), self.plan
-        trainer = load_checkpoint(path)
+        trainer = load_checkpoint(path, overseer=self.examiner.overseer)
         if (trainer.recipe, trainer.seed, trainer.arm) != (plan.recipe, plan.seed, self.arm):
             raise BadCheckpoint(path, f"belongs to another run than {self.folder.plan}")
         return trainer

@@ -36,6 +36,12 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     per_level: int = 500
     """Held-out questions of each level."""
     student: Literal["transformer", "table"] = "transformer"
+    overseer: str = "expert"
+    """As it was named; files from the root."""
+    overseer_identity: str = "expert"
+    """What its answers depend on, beside the seed."""
+    overseer_kind: str = "scripted expert"
+    """In words."""
     format: Literal[1] = 1
 
 

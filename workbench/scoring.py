@@ -15,6 +15,7 @@ from workbench.intervals import measured
 
 if TYPE_CHECKING:
     from decomposition.tasks.table import AnyTableTask
+    from distill.batch_amplifier import Step
     from distill.recipe import Recipe
 
 
@@ -27,10 +28,12 @@ class Amplification(Struct, frozen=True):
 
 
 class Examiner:
-    """An exam, asked of anybody."""
+    """An exam, asked of anybody; the task's own overseer amplifies unless another is given."""
 
-    def __init__(self, exam: Exam, task: "AnyTableTask", size: int) -> None:
-        self.exam, self.task, self.size = exam, task, size
+    def __init__(
+        self, exam: Exam, task: "AnyTableTask", size: int, overseer: "Step | None" = None
+    ) -> None:
+        self.exam, self.task, self.size, self.overseer = exam, task, size, overseer
         contexts = [int(each) for each in exam.questions.contexts]
         self._units = contexts if task.has_facts else list(range(len(contexts)))
         self._truth = [int(each) for each in exam.truth]
@@ -45,9 +48,9 @@ class Examiner:
         return self._scored([int(each) for each in self.exam.trivial])
 
     def amplified(self, answering: Answering) -> Amplification:
-        """How right one step of the task's overseer over somebody's answers is."""
+        """How right one step of the overseer over somebody's answers is."""
         counts = Counts()
-        amplifier = Amplifier(self.task, self.size, answering, counts)
+        amplifier = Amplifier(self.task, self.size, answering, counts, self.overseer)
         labels = amplifier.amplify(self.exam.questions).labels
         calls = counts.overseer_steps + counts.student_forwards
         scored = self._scored([int(each) for each in labels])

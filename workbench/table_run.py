@@ -33,7 +33,9 @@ class TableRun:
         self.student = TableStudent()
         self.counts = Counts()
         self.rounds: list[Round] = []
-        self._amplifier = Amplifier(examiner.task, examiner.size, self.student, self.counts)
+        self._amplifier = Amplifier(
+            examiner.task, examiner.size, self.student, self.counts, examiner.overseer
+        )
         self._questions = examiner.exam.questions
         self._known = set(_keys(self._questions))
 

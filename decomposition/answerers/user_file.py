@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from traceback import extract_tb
 from types import FunctionType, ModuleType
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from decomposition.actions import Abstain, Given, Reply
 from decomposition.answerers.base import Answerer
@@ -26,6 +26,15 @@ MAX_BYTES: Final = 1 << 20
 """Longest source that is run."""
 
 _ROOT_UID: Final = 0
+
+
+class Named(NamedTuple):
+    """What a file's own code made."""
+
+    value: object
+    identity: str
+    """Of the file's content and the name."""
+    path: Path
 
 
 class Function(Answerer):
@@ -53,6 +62,19 @@ def load(spec: str) -> Answerer:
             for something else.
         UnsafeFile: Others than its owner may change the file or a folder on the way to it.
     """
+    found = named(spec)
+    answerer = _answerer(found.value, found.identity, found.path)
+    answerer.file = str(found.path)
+    return answerer
+
+
+def named(spec: str) -> Named:
+    """Whatever stands behind `FILE.py:NAME`, once the file has run.
+
+    Raises:
+        BadAnswerer: There is no such file or name, or the file does not run.
+        UnsafeFile: Others than its owner may change the file or a folder on the way to it.
+    """
     file, _, name = spec.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
         raise BadAnswerer(f"an answerer of your own is FILE.py:NAME, not {spec[:200]!r}")
@@ -62,10 +84,7 @@ def load(spec: str) -> Answerer:
     module = _run(source, path, digest)
     if name not in vars(module):
         raise BadAnswerer(f"nothing there is called {name}", f"{path}:1")
-    identity = f"file:{path.name}:{name}@{digest}"
-    answerer = _answerer(vars(module)[name], identity, path)
-    answerer.file = str(path)
-    return answerer
+    return Named(vars(module)[name], f"file:{path.name}:{name}@{digest}", path)
 
 
 def of_value(value: object) -> Answerer:
