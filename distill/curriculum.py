@@ -114,7 +114,9 @@ class Curriculum(Struct):
                 self.agreement[place] = SMOOTHING * before + (1 - SMOOTHING) * now
 
     def probe_due(self, step: int, recipe: Recipe) -> bool:
-        """Whether the frontier looks ready."""
+        """Whether the frontier can still move, and looks ready."""
+        if self.frontier == self.highest:
+            return False
         ready = self.agreement[self.frontier - self.lowest] >= recipe.promote_at - MARGIN
         return ready and step >= self.probed_at + recipe.probe_every
 
