@@ -2,15 +2,16 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+CHROMIUM ?= chromium
 
 BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint types imports check bench fast slow clean
+.PHONY: help setup demo test format lint types imports check check-browser bench fast slow clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 setup: $(READY) ## make .venv with everything pinned
 
@@ -44,6 +45,10 @@ imports: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
 check: lint types imports test ## everything that must hold before a change lands
+
+check-browser: $(READY) ## open a report in Chromium, without a window
+	@command -v $(CHROMIUM) >/dev/null || { echo 'make: $(CHROMIUM) is not installed; Debian has it as the package chromium' >&2; exit 1; }
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q tests/browser
 
 bench: fast ## run the benchmarks, on the compiled hot path
 	$(BIN)/python -m benchmarks

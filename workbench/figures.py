@@ -7,36 +7,22 @@ with the same versions. matplotlib is loaded here and nowhere else.
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 from msgspec import Struct
 
-from traces.rounds_record import Round
+from traces.rounds_record import Measure, Round
+from workbench.curves import Draw, Row, panels, single
 from workbench.files import write_whole
+from workbench.intervals import difference
+from workbench.level_names import level_name
 from workbench.rounds_summary import Summary
 
 _mpl: Any = import_module("matplotlib")
-Axes: TypeAlias = Any
-"""Axes of matplotlib, whose types are known in part only."""
-
-STYLES: Final[Mapping[str, tuple[str, str, str]]] = {
-    "amplified": ("student of amplification", "#0072B2", "o"),
-    "amplified system": ("amplified system", "#56B4E9", "^"),
-    "supervised": ("supervised, same stream", "#D55E00", "s"),
-    "supervised_uniform": ("supervised, uniform stream", "#E69F00", "D"),
-    "frozen_frontier": ("frozen frontier", "#009E73", "v"),
-    "self_training": ("self-training", "#CC79A7", "P"),
-    "gap": ("amplified system less student", "#0072B2", "o"),
-    "twin gap": ("supervised, same stream, less student", "#D55E00", "s"),
-    "h_alone": ("H alone", "#666666", "x"),
-    "trivial": ("trivial", "#000000", ""),
-}
-"""Name, colour and marker of each line; the colours differ to every eye, and without colour the
-markers do."""
-ASKED: Final = "training questions (thousands)"
 _SETTINGS: Final[Mapping[str, object]] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -48,21 +34,7 @@ _SETTINGS: Final[Mapping[str, object]] = {
     "svg.hashsalt": "workbench",
     "svg.fonttype": "path",
 }
-_COLUMNS: Final = 3
 _DPI: Final = 200
-
-
-class Row(Struct, frozen=True):
-    """One number that is drawn."""
-
-    line: str
-    level: str
-    """Empty for all together."""
-    round: int
-    questions: int
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class Drawn(Struct, frozen=True):
@@ -85,20 +57,18 @@ def draw_figures(folder: Path, rounds: Sequence[Round], summary: Summary) -> lis
         ]
 
 
-Draw: TypeAlias = Callable[[Figure, Sequence[Row]], None]
-
-
 def _figures(
     rounds: Sequence[Round], summary: Summary
 ) -> Iterator[tuple[str, str, list[Row], Draw, str]]:
     """Name, title, numbers, drawing and caption of each figure."""
+    named = partial(level_name, summary.task)
     yield (
         "accuracy",
-        "Accuracy by level",
+        "Accuracy by difficulty",
         _accuracy(rounds, summary),
-        _panels("accuracy (share right)", (-0.03, 1.03)),
+        panels("accuracy (share right)", (-0.03, 1.03), named),
         (
-            "Exact match on held-out questions by level; a mark is the end of a round, bands are "
+            "Exact match on held-out questions; a mark is the end of a round, bars and bands are "
             "95 % intervals. H alone and trivial have no rounds."
         ),
     )
@@ -106,31 +76,32 @@ def _figures(
         "gap",
         "Gap to the student",
         _gap(rounds),
-        _panels("gap (share right)", None),
+        panels("gap (difference of shares)", None, named),
         (
             "How much better than the student are one step of the overseer over it, and the twin "
-            "with true labels on the same questions."
+            "with true labels on the same questions; 95 % intervals, rather too wide, as both "
+            "answered the same questions."
         ),
     )
     yield (
         "calls",
         "Calls for one answer",
         _calls(rounds),
-        _single("calls (turns per answer)"),
+        single("calls (turns per answer)"),
         "Turns of overseer and student for one answer; look-ups in the environment are not calls.",
     )
     yield (
         "kept",
         "Labels that were trusted",
         _simple(rounds, lambda told: told.kept),
-        _single("kept (share of labels)"),
+        single("kept (share of labels)", 1.03),
         "Share of labels that survived their audit, mean over each round.",
     )
     yield (
         "loss",
         "Training loss",
         _simple(rounds, lambda told: told.loss_nats),
-        _single("loss (nats per answer symbol)"),
+        single("loss (nats per answer symbol)"),
         "Cross entropy on the arm's own labels, mean over each round.",
     )
 
@@ -176,12 +147,21 @@ def _gap(rounds: Sequence[Round]) -> list[Row]:
     pairs = [("gap", told, told.amplified) for told in own]
     pairs += [("twin gap", told, twins.get(told.step)) for told in own]
     return [
-        Row(line, level, told.round, told.spent.questions, better.accuracy - student.accuracy)
+        _less(line, level, told, other.by_depth[level])
         for line, told, other in pairs
         if other is not None
-        for level, student in told.student.by_depth.items()
-        for better in (other.by_depth[level],)
+        for level in told.student.by_depth
     ]
+
+
+def _less(line: str, level: str, told: Round, other: Measure) -> Row:
+    """Somebody's accuracy less the student's."""
+    own = told.student.by_depth[level]
+    low, high = difference(
+        (other.accuracy, other.low, other.high), (own.accuracy, own.low, own.high)
+    )
+    gap = other.accuracy - own.accuracy
+    return Row(line, level, told.round, told.spent.questions, gap, low, high)
 
 
 def _calls(rounds: Sequence[Round]) -> list[Row]:
@@ -202,74 +182,7 @@ def _simple(rounds: Sequence[Round], value: Callable[[Round], float | None]) -> 
     ]
 
 
-# -- drawing -----------------------------------------------------------------------------------
-
-
-def _panels(label: str, limits: tuple[float, float] | None) -> Draw:
-    """A panel for each level."""
-
-    def draw(figure: Figure, rows: Sequence[Row]) -> None:
-        levels = list(dict.fromkeys(row.level for row in rows))
-        high = -(-len(levels) // _COLUMNS)
-        figure.set_size_inches(3.1 * _COLUMNS, 2.3 * high + 1.1)
-        panels: Any = figure.subplots(high, _COLUMNS, sharex=True, sharey=True, squeeze=False)
-        for place, axes in enumerate(panels.flat):
-            if place >= len(levels):
-                axes.set_visible(False)
-                continue
-            _lines(axes, [row for row in rows if row.level == levels[place]])
-            axes.set_title(f"level {levels[place]}", fontsize=9)
-            axes.set_xlabel(ASKED)
-            if place % _COLUMNS == 0:
-                axes.set_ylabel(label)
-            if limits is not None:
-                axes.set_ylim(*limits)
-        _legend(figure, panels.flat[0], 4)
-
-    return draw
-
-
-def _single(label: str) -> Draw:
-    """One panel."""
-
-    def draw(figure: Figure, rows: Sequence[Row]) -> None:
-        figure.set_size_inches(6.2, 4.1)
-        axes: Axes = figure.subplots()
-        _lines(axes, rows)
-        axes.set_xlabel(ASKED)
-        axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
-        _legend(figure, axes, 2)
-
-    return draw
-
-
-def _lines(axes: Axes, rows: Sequence[Row]) -> None:
-    for line, (label, colour, marker) in STYLES.items():
-        own = [row for row in rows if row.line == line]
-        if not own:
-            continue
-        asked = [row.questions / 1000 for row in own]
-        flat = line in {"h_alone", "trivial"}
-        axes.plot(
-            asked,
-            [row.value for row in own],
-            color=colour,
-            marker="" if flat else marker,
-            markersize=4,
-            linewidth=1.4,
-            linestyle={"trivial": ":", "h_alone": "--"}.get(line, "-"),
-            label=label,
-        )
-        bands = [(row.low, row.high) for row in own if row.low is not None]
-        if len(bands) == len(own) and not flat:
-            lows, highs = zip(*bands, strict=True)
-            axes.fill_between(asked, lows, highs, color=colour, alpha=0.12, linewidth=0)
-
-
-def _legend(figure: Axes, axes: Axes, columns: int) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)))
+# -- files -------------------------------------------------------------------------------------
 
 
 def _drawn(

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Final
+from typing import Final, TypeAlias
 
 from traces.rounds_record import Measure
 
 Z: Final = 1.959964
 """Of an interval that covers 95 of 100 samples."""
+Bounds: TypeAlias = tuple[float, float, float]
+"""A share with the ends of its interval."""
 
 
 def measured(right: Sequence[bool], units: Sequence[int]) -> Measure:
@@ -39,6 +41,19 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     # Rounding must not put the share itself outside, at 0 and at 1.
     low, high = (middle - spread) / whole, (middle + spread) / whole
     return max(0.0, min(low, share)) if share else 0.0, min(1.0, max(high, share))
+
+
+def difference(more: Bounds, less: Bounds) -> tuple[float, float]:
+    """The interval of the first share less the second, from the intervals of both.
+
+    They are taken as independent; two answers to one question hang together, so that the interval
+    is rather too wide. Source: Newcombe 1998, method 10.
+    """
+    (share, low, high), (other, other_low, other_high) = more, less
+    between = share - other
+    below = sqrt((share - low) ** 2 + (other_high - other) ** 2)
+    above = sqrt((high - share) ** 2 + (other - other_low) ** 2)
+    return max(-1.0, between - below), min(1.0, between + above)
 
 
 def _effective(share: float, right: Sequence[bool], units: Sequence[int], distinct: int) -> float:

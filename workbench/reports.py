@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Final
 from traces.rounds_record import Round
 from workbench.exits import Exit, stop
 from workbench.files import write_whole
+from workbench.intervals import Bounds, difference
+from workbench.level_names import level_name
 from workbench.rounds_summary import ArmScore, Summary
 from workbench.rounds_text import goals
 from workbench.run_folder import RunFolder, read_as
+from workbench.safe_output import many
 
 if TYPE_CHECKING:
     from workbench.figures import Drawn
@@ -20,19 +23,29 @@ if TYPE_CHECKING:
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The page may load nothing, from nowhere."""
 STYLE: Final = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1a1a; background: #fff; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
+:root { color-scheme: light dark; --ink: #1a1a1a; --soft: #4a4a4a; --line: #d5d5d5;
+  --page: #ffffff; --panel: #f4f6f8; }
+@media (prefers-color-scheme: dark) { :root { --ink: #ececec; --soft: #b8b8b8; --line: #444;
+  --page: #16181b; --panel: #22262b; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--page); overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
+.headline { font-size: 1.15rem; padding: .8rem 1rem; background: var(--panel);
+  border-left: 4px solid #0072b2; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
-  white-space: nowrap; }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
+  white-space: nowrap; vertical-align: top; }
+th { vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
-td small { color: #555; }
-figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; }
-figcaption, .note { color: #444; font-size: .9rem; }
+tr.own td { font-weight: 600; } tr.own small { font-weight: 400; }
+small { color: var(--soft); display: block; }
+figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; background: #fff; }
+figcaption, .note { color: var(--soft); font-size: .9rem; }
 """
 MOST_LEVELS: Final = 64
+WITHOUT: Final = ("frozen_frontier", "self_training")
+"""Arms without amplification that credit is measured against."""
 NAMES: Final = {
     "student": "student of amplification",
     "amplified": "amplified system",
@@ -87,16 +100,17 @@ def _check(run: RunFolder, rounds: Sequence[Round], summary: Summary) -> None:
 
 def page(rounds: Sequence[Round], summary: Summary, figures: Sequence["Drawn"]) -> str:
     """The whole page."""
-    title = f"{summary.task}: {summary.rounds} rounds of amplification and distillation"
+    title = f"{summary.task}: {many(summary.rounds, 'round')} of amplification and distillation"
     body = "\n".join(
         [
             f"<h1>{escape(title)}</h1>",
             *_opening(summary),
             *_scores(summary),
-            *map(_figure, figures),
             *_credit(summary),
+            *_to_goal(summary),
+            *map(_figure, figures),
             *_costs(summary),
-            *_rounds(rounds),
+            *_rounds(rounds, summary),
             *_origin(summary),
         ]
     )
@@ -123,10 +137,11 @@ def _opening(summary: Summary) -> list[str]:
     )
     return [
         _paragraph(
-            f"At level {escape(top)} the student is right on <b>{student.by_depth[top]:.3f}</b> of",
-            f"{student.by_depth_n[top]} {kind} (95 % interval {low:.3f} to {high:.3f};",
-            f"trivial baseline {trivial.by_depth[top]:.3f}). It was trained with",
-            f"<b>{summary.labels_used}</b> right answers from the task.",
+            f"On questions of {escape(level_name(summary.task, top))} the student is right on",
+            f"<b>{student.by_depth[top]:.3f}</b> of {student.by_depth_n[top]:,} {kind} (95 %",
+            f"interval {low:.3f} to {high:.3f}; trivial baseline {trivial.by_depth[top]:.3f}).",
+            f"It was trained with <b>{summary.labels_used:,}</b> right answers from the task.",
+            style="headline",
         ),
         _paragraph(
             f"The overseer was a <b>{escape(summary.overseer_kind)}</b>, not a human: it",
@@ -137,22 +152,23 @@ def _opening(summary: Summary) -> list[str]:
     ]
 
 
-def _paragraph(*lines: str) -> str:
-    return f"<p>{' '.join(lines)}</p>"
+def _paragraph(*lines: str, style: str = "") -> str:
+    opening = f'<p class="{style}">' if style else "<p>"
+    return f"{opening}{' '.join(lines)}</p>"
 
 
 def _scores(summary: Summary) -> list[str]:
     first = summary.accuracy["student"]
     depths = list(first.by_depth)
-    head = ["arm", *(f"level {escape(depth)}{_mark(depth, summary)}" for depth in depths), "all"]
+    head = ["arm", *_levels(summary, depths, marked=True), "all"]
     rows = [
         [escape(NAMES.get(name, name)), *_cells(score, depths)]
         for name, score in summary.accuracy.items()
     ]
-    rows.append(["n", *(str(first.by_depth_n[depth]) for depth in depths), str(first.n)])
+    rows.append(["n", *(f"{first.by_depth_n[depth]:,}" for depth in depths), f"{first.n:,}"])
     note = (
         "Exact match with 95 % intervals, clustered by independent unit "
-        f"({first.units} in all). What got no answer counts as wrong."
+        f"({first.units:,} in all). What got no answer counts as wrong."
     )
     if summary.seen:
         note += " * Asked in training too: there are too few questions to hold any out."
@@ -163,13 +179,17 @@ def _cells(score: ArmScore, depths: Sequence[str]) -> list[str]:
     numbers = [*(score.by_depth[depth] for depth in depths), score.overall]
     intervals = [score.intervals[name] for name in (*depths, "overall")]
     return [
-        f"{number:.3f} <small>{low:.3f} to {high:.3f}</small>"
+        f"{number:.3f}<small>{low:.3f} to {high:.3f}</small>"
         for number, (low, high) in zip(numbers, intervals, strict=True)
     ]
 
 
-def _mark(depth: str, summary: Summary) -> str:
-    return " *" if depth in summary.seen else ""
+def _levels(summary: Summary, depths: Sequence[str], *, marked: bool = False) -> list[str]:
+    """Levels as headings; with a mark, those whose questions were also asked in training."""
+    return [
+        escape(level_name(summary.task, depth)) + (" *" if marked and depth in summary.seen else "")
+        for depth in depths
+    ]
 
 
 def _figure(drawn: "Drawn") -> str:
@@ -185,18 +205,39 @@ def _figure(drawn: "Drawn") -> str:
 def _credit(summary: Summary) -> list[str]:
     depths = list(summary.accuracy["student"].by_depth)
     rows = [["before the first label on it", *_of(summary.before_first_label, depths)]]
-    if summary.credit is not None:
-        rows.append(["credit of amplification", *_of(summary.credit, depths)])
+    rows.append(["at the end", *_of(summary.accuracy["student"].by_depth, depths)])
+    credit = summary.credit
+    rows.append(
+        ["credit of amplification", *(["not run"] * len(depths))]
+        if credit is None
+        else ["credit of amplification", *(_credited(summary, depth) for depth in depths)]
+    )
     note = (
-        "Credit is the student's accuracy less that of the better of frozen frontier and "
-        "self-training. What a student knows of a level before its first label it has by "
-        "generalising from lower levels."
+        "The first two rows are the student's accuracy. Credit is its accuracy at the end less "
+        "that of the better of frozen frontier and self-training, with a 95 % interval that is "
+        "rather too wide, as both answered the same questions. What a student knows of a level "
+        "before its first label it has by generalising from lower levels."
     )
     return [
         "<h2>What amplification adds</h2>",
-        _table(["", *(f"level {escape(depth)}" for depth in depths)], rows),
+        _table(["", *_levels(summary, depths)], rows),
         f'<p class="note">{note}</p>',
     ]
+
+
+def _credited(summary: Summary, depth: str) -> str:
+    """Credit at a level, with its interval."""
+    others = [summary.accuracy[arm] for arm in WITHOUT if arm in summary.accuracy]
+    credit = (summary.credit or {}).get(depth)
+    if credit is None or not others:
+        return "not known"
+    best = max(others, key=lambda other: other.by_depth[depth])
+    low, high = difference(_bounds(summary.accuracy["student"], depth), _bounds(best, depth))
+    return f"{credit:+.3f}<small>{low:+.3f} to {high:+.3f}</small>"
+
+
+def _bounds(score: ArmScore, depth: str) -> Bounds:
+    return (score.by_depth[depth], *score.intervals[depth])
 
 
 def _of(numbers: dict[str, float], depths: Sequence[str]) -> list[str]:
@@ -214,27 +255,35 @@ def _costs(summary: Summary) -> list[str]:
         ]
         for arm, spent in summary.spent.items()
     ]
+    note = (
+        "Student forwards are answers that the student gave as X; overseer steps are turns of the "
+        "overseer. Measurements are not in it."
+    )
+    return ["<h2>What it took</h2>", _table(head, rows), f'<p class="note">{note}</p>']
+
+
+def _to_goal(summary: Summary) -> list[str]:
     ends = [
         ["questions", *goals(summary, summary.questions_to_95, ",.0f")],
         ["CPU seconds", *goals(summary, summary.cpu_to_95, ".1f")],
     ]
+    top = list(summary.accuracy["student"].by_depth)[-1]
     return [
-        "<h2>What it took</h2>",
-        _table(head, rows),
-        "<h2>To 95 % at the highest level</h2>",
+        f"<h2>To 95 % on {escape(level_name(summary.task, top))}</h2>",
         _table(["", "amplified", "supervised, uniform stream", "ratio"], ends),
     ]
 
 
-def _rounds(rounds: Sequence[Round]) -> list[str]:
+def _rounds(rounds: Sequence[Round], summary: Summary) -> list[str]:
     own = [told for told in rounds if told.arm == "amplified"]
     depths = list(own[0].student.by_depth)
-    head = ["round", "step", "asked up to", "agreement", "kept", "calls", *map(escape, depths)]
+    head = ["round", "step", "asked up to", "agreement", "kept", "calls"]
+    head += _levels(summary, depths)
     rows = [
         [
             str(told.round),
             str(told.step),
-            str(told.frontier),
+            escape(level_name(summary.task, str(told.frontier))),
             _number(told.agreement),
             _number(told.kept),
             _number(told.calls_per_answer),
@@ -243,8 +292,8 @@ def _rounds(rounds: Sequence[Round]) -> list[str]:
         for told in own
     ]
     note = (
-        "The student's accuracy by level at the end of each round of the amplified arm; round 0 is "
-        "before the first step. Intervals and the other arms are in rounds.jsonl."
+        "The student's accuracy by difficulty at the end of each round of the amplified arm; "
+        "round 0 is before the first step. Intervals and the other arms are in rounds.jsonl."
     )
     return ["<h2>Rounds</h2>", _table(head, rows), f'<p class="note">{note}</p>']
 
@@ -268,8 +317,13 @@ def _origin(summary: Summary) -> list[str]:
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table of cells that are HTML already."""
     heading = "".join(f"<th>{each}</th>" for each in head)
-    lines = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    lines = "\n".join(_line(row) for row in map(list, rows))
     return (
         f'<div class="wide"><table>\n<thead><tr>{heading}</tr></thead>\n'
         f"<tbody>\n{lines}\n</tbody></table></div>"
     )
+
+
+def _line(cells: Sequence[str]) -> str:
+    own = ' class="own"' if cells[0] == NAMES["student"] else ""
+    return f"<tr{own}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workbench.level_names import level_name
 from workbench.rounds_summary import ArmScore, Cost, Summary
 from workbench.safe_output import many
 
@@ -23,6 +24,7 @@ def described(folder: Path, summary: Summary) -> str:
         f"{begun}: {many(summary.rounds, 'round')} ({summary.regime})",
         f"overseer: {summary.overseer_kind}, not a human",
         *score_table(summary.accuracy, summary.seen),
+        _levels(summary),
         f"questions to 95 %: {_cost(summary, summary.questions_to_95, ',.0f')}",
         f"CPU seconds to 95 %: {_cost(summary, summary.cpu_to_95, '.1f')}",
         f"amplified arm: {spent}",
@@ -31,6 +33,15 @@ def described(folder: Path, summary: Summary) -> str:
         f"report: {folder / 'report.html'}",
     ]
     return "\n".join(lines)
+
+
+def _levels(summary: Summary) -> str:
+    """Such as "levels: 0 = 1 step, 1 = 2 steps"."""
+    named = (
+        f"{each} = {level_name(summary.task, each)}"
+        for each in summary.accuracy["student"].by_depth
+    )
+    return f"levels: {', '.join(named)}"
 
 
 def score_table(scores: Mapping[str, ArmScore], seen: Sequence[str] = ()) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.intervals import measured, wilson
+from workbench.intervals import difference, measured, wilson
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=1, max_size=60))
@@ -42,3 +42,9 @@ def test_nothing_asked_is_nothing_known() -> None:
     """Without questions the interval is everything."""
     found = measured([], [])
     assert (found.n, found.low, found.high) == (0, 0.0, 1.0)
+
+
+def test_a_difference_has_newcombes_interval() -> None:
+    """Newcombe's own example: 56 of 70 less 48 of 80 is .2, with .052 to .334."""
+    more, less = ((share, *wilson(share, count)) for share, count in ((56 / 70, 70), (48 / 80, 80)))
+    assert difference(more, less) == pytest.approx((0.0524, 0.3339), abs=1e-4)
