@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from distill.calibration import CASCADE_BOUND, calibrate
 from distill.checkpoint import load_checkpoint, save_checkpoint
+from distill.curriculum import Schedule
 from distill.errors import BadCheckpoint
 from distill.evaluate import score_level
 from distill.folder import described, save_student
@@ -95,14 +96,17 @@ class ArmRun:
         self.latest: StepReport | None = None
 
     def _begun(self) -> Trainer:
-        follows = None if self._like is None else self._like.trainer.curriculum.schedule
         return Trainer(
             self.plan.recipe,
             self.plan.seed,
             self.arm,
             overseer=self.examiner.overseer,
-            follows=follows,
+            follows=self._follows,
         )
+
+    @property
+    def _follows(self) -> Schedule | None:
+        return None if self._like is None else self._like.trainer.curriculum.schedule
 
     def _kept(self) -> Trainer:
         """The run of the checkpoint.
@@ -114,6 +118,8 @@ class ArmRun:
         trainer = load_checkpoint(path, overseer=self.examiner.overseer)
         if (trainer.recipe, trainer.seed, trainer.arm) != (plan.recipe, plan.seed, self.arm):
             raise BadCheckpoint(path, f"belongs to another run than {self.folder.plan}")
+        # An arm that was stopped in a process of its own may not know the whole schedule.
+        trainer.follows = self._follows
         return trainer
 
     # -- the loop ----------------------------------------------------------------------------

@@ -54,6 +54,8 @@ class Ended(Struct, frozen=True):
 
 
 Told = Callable[[ArmRun], None]
+Before = Callable[[RunFolder, Arm, ArmRun | None], None]
+"""Called before an arm, with the amplified one where that is done."""
 
 
 def iterate(
@@ -63,6 +65,7 @@ def iterate(
     resume: bool,
     tell: Told,
     save_every_s: float = SAVE_EVERY_S,
+    before_arm: Before | None = None,
 ) -> Ended:
     """Begins a run or goes on with one, to its end.
 
@@ -72,6 +75,7 @@ def iterate(
         resume: Go on with the run of the folder.
         tell: Called after each step.
         save_every_s: Seconds between two checkpoints.
+        before_arm: May put the arm's work, done elsewhere, into the folder.
 
     Raises:
         Complaint: The folder is another run's, or none to go on with.
@@ -84,7 +88,7 @@ def iterate(
     plan = _resumed(folder, wanted) if resume else _begun(folder, plan)
     try:
         with folder.held():
-            return _worked(folder, plan, tell, save_every_s)
+            return _worked(folder, plan, tell, save_every_s, before_arm)
     except KeyboardInterrupt as error:
         again = f"workbench iterate {plan.task} --out {folder.path} --resume"
         raise Interrupted(f"go on with: {again}") from error
@@ -209,21 +213,31 @@ def _same_overseer(folder: RunFolder, plan: Plan, spec: str | None) -> None:
 # -- work --------------------------------------------------------------------------------------
 
 
-def _worked(folder: RunFolder, plan: Plan, tell: Told, save_every_s: float) -> Ended:
-    if folder.summary.exists():
-        return Ended(folder.path, read_as(folder.summary, Summary), already=True)
+def examiner_of(plan: Plan) -> Examiner:
+    """What every arm of a run is measured with; the same each time it is made."""
     task = table_task(plan.recipe.task, plan.recipe.reach)
     grouped = plan.recipe.per_context
     examined = exam(task, plan.recipe.size, plan.seed, plan.per_level, grouped)
     who = _overseer(plan.overseer, plan.recipe, plan.seed)
-    examiner = Examiner(examined, task, plan.recipe.size, over_tensors(who.step))
+    return Examiner(examined, task, plan.recipe.size, over_tensors(who.step))
+
+
+def _worked(
+    folder: RunFolder, plan: Plan, tell: Told, save_every_s: float, before_arm: Before | None
+) -> Ended:
+    if folder.summary.exists():
+        return Ended(folder.path, read_as(folder.summary, Summary), already=True)
+    examiner = examiner_of(plan)
     if plan.student == "table":
         run = TableRun(folder, plan, examiner).work()
         return _summed(folder, plan, [run], examiner, examiner.amplified(TableStudent()).scored)
     runs: list[ArmRun] = []
     told: list[Round] = []
     for arm in plan.arms:
-        run = ArmRun(folder, plan, arm, examiner, runs[0] if runs else None)
+        like = runs[0] if runs else None
+        if before_arm is not None:
+            before_arm(folder, arm, like)
+        run = ArmRun(folder, plan, arm, examiner, like)
         run.work(told, tell, save_every_s)
         runs.append(run)
         told += run.rounds
