@@ -39,12 +39,15 @@ class Removed(Struct, frozen=True):
     events: int
     orphaned: int
     """Events of other sessions that named something removed; marked as stale."""
+    rows: int = 0
+    """Training rows of the runs. Those of a session that was recorded in a run are the run's."""
     purged: bool = False
     """Whether the file was written anew; False while another process reads it."""
 
     def __str__(self) -> str:
         marked = f"; {self.orphaned} events of others are marked" if self.orphaned else ""
-        return f"{self.runs} runs, {self.sessions} sessions, {self.events} events{marked}"
+        rows = f", {self.rows} training rows" if self.rows else ""
+        return f"{self.runs} runs, {self.sessions} sessions, {self.events} events{rows}{marked}"
 
 
 def remove(
@@ -81,14 +84,15 @@ def remove(
         if orphans and not (force or rehearse):
             raise _needed(writer, [session for session, _ in orphans])
         events = sum(_count(writer, session) for session in gone)
+        rows = sum(_rows(writer, run) for run in runs)
         if not rehearse:
             _mark(writer, orphans)
             store.reuse.forget(writer, gone)
             _delete(writer, sorted(gone), runs)
     if rehearse:
-        return Removed(len(runs), len(gone), events, len(orphans))
+        return Removed(len(runs), len(gone), events, len(orphans), rows)
     store.forget(sorted(gone))
-    return Removed(len(runs), len(gone), events, len(orphans), purge(store.database))
+    return Removed(len(runs), len(gone), events, len(orphans), rows, purge(store.database))
 
 
 def _chosen(
@@ -167,6 +171,11 @@ def _count(writer: Writer, session: int) -> int:
     return int(rows[0][0])
 
 
+def _rows(writer: Writer, run: int) -> int:
+    ((rows,),) = writer.rows("SELECT SUM(total) FROM trained WHERE run = ?", (run,))
+    return int(rows or 0)
+
+
 def _mark(writer: Writer, orphans: Sequence[tuple[int, int]]) -> None:
     reason = "what it was taken from was removed"
     rows = [(*place, reason, seal(*place, reason)) for place in orphans]
@@ -187,6 +196,7 @@ def _delete(writer: Writer, gone: Sequence[int], runs: Sequence[int]) -> None:
     each_run = [(each,) for each in runs]
     writer.many("DELETE FROM line WHERE run = ?", each_run)
     writer.many("DELETE FROM expected WHERE run = ?", each_run)
+    writer.many("DELETE FROM trained WHERE run = ?", each_run)
     writer.many("DELETE FROM run WHERE id = ?", each_run)
 
 

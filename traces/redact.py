@@ -26,6 +26,7 @@ from traces.recall import LAST_OF_TURN
 from traces.record import SessionRecord
 from traces.register import SESSION_COLUMNS, session_seal
 from traces.remnants import Remnants, remnants
+from traces.row_scrub import Found, take_away, telling
 from traces.scrub import Scrub, without
 from traces.store import MARK, Store, now_us
 from traces.tables import EVENT_BITS
@@ -45,6 +46,7 @@ _TABLES: Final = (
     "redacted",
     "stale",
     "lease",
+    "trained",
 )
 """Those that may hold a text, or a key that was made of one."""
 _PAGE: Final = 5_000
@@ -82,6 +84,8 @@ class Redaction(Struct, frozen=True):
     """All events that still hold words of it."""
     left_rows: int = 0
     """Other rows that still do."""
+    training_rows: int = 0
+    """Training rows that lost their numbers, since their trees would tell."""
     purged: bool = False
     """Whether the database was written anew; False while another process reads it."""
     copies: tuple[str, ...] = ()
@@ -90,6 +94,11 @@ class Redaction(Struct, frozen=True):
     def __str__(self) -> str:
         changed = f"{len(self.events)} events of {self.sessions} sessions, {self.rows} other rows"
         lines = [f"{changed}; {self.stale} events that depend on them are marked"]
+        if self.training_rows:
+            lines.append(
+                f"{self.training_rows} training rows are emptied; whoever has their run's seed and "
+                "recipe can train again and make them anew"
+            )
         lines += self._remnants()
         if not self.purged:
             lines.append("another process reads the store: free pages may still hold the texts")
@@ -204,6 +213,7 @@ class _Work:
         self._own: set[str] = set()
         """Every text of the events that is taken away, in all its forms."""
         self._reach = Reach({}, [])
+        self._training: list[Found] = []
         self._remnants = Remnants((), 0, 0)
 
     def result(self, targets: Sequence[_Target]) -> Redaction:
@@ -219,6 +229,7 @@ class _Work:
             tuple((self._trace(session), number) for session, number in self._remnants.events),
             self._remnants.total,
             self._remnants.rows,
+            sum(len(each.places) for each in self._training),
         )
 
     def _trace(self, session: int) -> str:
@@ -257,6 +268,7 @@ class _Work:
             ]
             found |= {(each.session, each.number): each for each in fresh}
         self._follow(database, found)
+        self._training = telling(database, self._wanted, {session for session, _ in found})
         return list(found.values())
 
     def _follow(self, database: Database, found: dict[Place, _Target]) -> None:
@@ -358,6 +370,7 @@ class _Work:
             self._empty(writer, target, undigested(join.event))
         self._mark(writer, by_session)
         concerned = self.concerned(targets)
+        take_away(writer, self._training)
         self._turns, self._answers = self._store.reuse.forget(writer, concerned)
         named = self._store.register.session(targets[0].session)
         self._rows = Scrub(writer, self._needles).run(None if self._everywhere else named)

@@ -182,13 +182,21 @@ class Register:
 
     # -- sessions ----------------------------------------------------------------------------
 
-    def open_session(self, *, now_us: int, seed: int = 0, config: str = "") -> SessionRecord:
-        """Begin a session outside of runs.
+    def open_session(
+        self,
+        *,
+        now_us: int,
+        seed: int = 0,
+        config: str = "",
+        run: int | None = None,
+        idx: int = 0,
+    ) -> SessionRecord:
+        """Begin a session, outside of runs or as one of a run that has no line for it.
 
         Raises:
             StoreStopped: The store does not take it.
         """
-        new = SessionRecord(0, _new_trace(), None, 0, now_us, "running", seed, config)
+        new = SessionRecord(0, _new_trace(), run, idx, now_us, "running", seed, config)
         with self._database.writing() as writer:
             # The names stand in this file, the values are bound.
             sql = (

@@ -212,6 +212,25 @@ class Stale(Table, table=True):
     seal: int = Field(sa_type=BigInteger)
 
 
+class Trained(Table, table=True):
+    """The rows of one step of training: what the labels of a student rest on, packed."""
+
+    __table_args__ = _BY_KEY
+
+    run: int = Field(sa_type=BigInteger, foreign_key="run.id", primary_key=True)
+    arm: str = Field(sa_type=Text, primary_key=True)
+    step: int = Field(sa_type=BigInteger, primary_key=True)
+    teacher_step: int = Field(sa_type=BigInteger)
+    total: int = Field(sa_type=Integer)
+    """Rows."""
+    packed: bytes = Field(sa_type=LargeBinary)
+    leaf: bytes = Field(sa_type=LargeBinary)
+    """Hash of the rows as they were written."""
+    digest: bytes = Field(sa_type=LargeBinary)
+    """Running, over this leaf and all before it."""
+    seal: int = Field(sa_type=BigInteger)
+
+
 class Lease(Table, table=True):
     """Who may work on something now; the row stays, so that `fence` only grows."""
 

@@ -22,9 +22,20 @@ from traces.record import RunRecord, SessionRecord
 from traces.register import SESSION_COLUMNS, run_seal, session_seal
 from traces.store import Store
 from traces.tables import EVENT_BITS
+from traces.training_rows import BEGINNING, broken
 
 Kind = Literal[
-    "page", "chain", "event", "session", "index", "run", "mark", "answerer", "lease", "anchor"
+    "page",
+    "chain",
+    "event",
+    "session",
+    "index",
+    "run",
+    "mark",
+    "answerer",
+    "lease",
+    "row",
+    "anchor",
 ]
 
 GUARANTEE: Final = (
@@ -42,6 +53,11 @@ _EVENTS: Final = f"SELECT {COLUMNS} FROM event WHERE id > ? AND id < ? ORDER BY 
 _SESSIONS: Final = (
     f"SELECT {SESSION_COLUMNS}, salt_seed, seal FROM session "  # noqa: S608 - names from our code
     "WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+)
+_ROWS_PAGE: Final = 200
+_TRAINED: Final = (
+    "SELECT run, arm, step, teacher_step, total, packed, leaf, digest, seal FROM trained "
+    "WHERE (run, arm, step) > (?, ?, ?) ORDER BY run, arm, step LIMIT ?"
 )
 _LEADS_NOWHERE: Final = {
     "memo": (
@@ -120,9 +136,14 @@ def verify(
         for number in only:
             check.guarded(lambda number=number: check.chains(number))
         if not only:
-            for each in (check.chains, check.runs, check.index, check.marks, check.names):
+            for each in _parts(check):
                 check.guarded(each)
     return check.report()
+
+
+def _parts(check: "_Check") -> tuple[Callable[[], None], ...]:
+    """All that is checked of a whole store."""
+    return (check.chains, check.runs, check.index, check.marks, check.names, check.rows)
 
 
 class _Check:
@@ -336,6 +357,26 @@ class _Check:
         ):
             if sealed != seal(*lease):
                 self._find("lease", f"the lease of {_shown(lease[0])} was changed")
+
+    def rows(self) -> None:
+        """Hold training rows against their seals and the digests that run over them."""
+        last: tuple[object, ...] = (-1, "", -1)
+        arm: tuple[object, ...] = ()
+        digest, step = BEGINNING, 0
+        while True:
+            page = self._database.rows(_TRAINED, (*last, _ROWS_PAGE))
+            for row in page:
+                if row[:2] != arm:
+                    arm, digest, step = row[:2], BEGINNING, 0
+                wrong = broken(row, digest)
+                if not wrong and row[2] != step + 1:
+                    wrong = f"follows step {step}: rows are missing"
+                if wrong:
+                    self._find("row", f"step {row[2]} of {_shown(row[1])} of run {row[0]} {wrong}")
+                digest, step = row[7] if isinstance(row[7], bytes) else b"", row[2]
+            if len(page) < _ROWS_PAGE:
+                return
+            last = page[-1][:3]
 
     def _lead_somewhere(self) -> None:
         for table, sql in _LEADS_NOWHERE.items():

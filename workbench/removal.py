@@ -104,6 +104,8 @@ def _counted(report: Removed) -> str:
     parts = [many(report.sessions, "session"), many(report.events, "event")]
     if report.runs:
         parts.insert(0, many(report.runs, "run"))
+    if report.rows:
+        parts.append(many(report.rows, "training row"))
     if report.orphaned:
         parts.append(f"{many(report.orphaned, 'event')} of others marked as stale")
     return ", ".join(parts)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from decomposition.events import Replied
 from decomposition.ports import Reusable
 from tests.traces.kit import ENGINE, MODEL, append, deliberation, recorded
+from tests.traces.rows_kit import step_rows
 from traces.digest import seal
 from traces.errors import StoreFailed, StoreRefused
 from traces.leases import acquire
@@ -21,6 +22,7 @@ from traces.record import Ending, NewLine
 from traces.redact import redact
 from traces.store import Store
 from traces.tables import Table
+from traces.training_rows import TrainingRows, packed
 from traces.verify import Report, verify
 
 FLIPS = 500
@@ -43,6 +45,7 @@ COLUMNS = {
     "unindexed": "packed seal",
     "redacted": "session number wall_us reason husk seal",
     "stale": "session number reason seal",
+    "trained": "run arm step teacher_step total packed leaf digest seal",
 }
 """Every column but numbers that only tell rows apart."""
 
@@ -74,6 +77,9 @@ def filled(place: Path) -> None:
             row = (alone.number, 3, "because")
             writer.run("INSERT INTO stale VALUES (?, ?, ?, ?)", (*row, seal(*row)))
         acquire(store.database, "run:first")
+        steps = [packed(step_rows(1))]
+        steps.append(packed(step_rows(2), steps[0].digest))
+        TrainingRows(store.database).append(run.number, "amplified", steps)
     crashed = Store.open(place)
     reusable = Reusable([(b"m" * 20, alone.number, 20)], [(b"j" * 20, alone.number, 20, b"d" * 32)])
     append(crashed, alone, [("0", Replied("done"))], reusable=reusable)

@@ -1,4 +1,4 @@
-"""The first schema: runs, sessions, events, and the index of what can be used again."""
+"""The first schema: runs, sessions, events, what can be used again, and rows of training."""
 
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ def upgrade() -> None:
     _events()
     _reuse()
     _marks()
+    _training()
 
 
 def _runs() -> None:
@@ -183,6 +184,24 @@ def _marks() -> None:
     )
 
 
+def _training() -> None:
+    op.create_table(
+        "trained",
+        _column("run", sa.BigInteger()),
+        _column("arm", sa.Text()),
+        _column("step", sa.BigInteger()),
+        _column("teacher_step", sa.BigInteger()),
+        _column("total", sa.Integer()),
+        _column("packed", sa.LargeBinary()),
+        _column("leaf", sa.LargeBinary()),
+        _column("digest", sa.LargeBinary()),
+        _column("seal", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("run", "arm", "step", name="pk_trained"),
+        sa.ForeignKeyConstraint(["run"], ["run.id"], name="fk_trained_run"),
+        sqlite_with_rowid=False,
+    )
+
+
 def _column(
     name: str,
     kind: sa.types.TypeEngine[Any],
@@ -196,6 +215,7 @@ def _column(
 def downgrade() -> None:
     """Go back to the one before: there is none."""
     for table in (
+        "trained",
         "lease",
         "stale",
         "redacted",
