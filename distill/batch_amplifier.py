@@ -64,7 +64,7 @@ class Amplifier:
         self.answering = answering
         self.counts = counts
         self._room = task.table_form(size).subquestions
-        self._step: Step = step or over_tensors(task.table_step)
+        self.step: Step = step or over_tensors(task.table_step)
 
     def amplify(self, questions: Questions, audit: Tensor | None = None) -> Amplified:
         """The overseer's answers, one step deep.
@@ -78,7 +78,7 @@ class Amplifier:
         for told in range(self._room + 1):
             if not len(open_):
                 break
-            step = self._step(questions.rows[open_], pad.answers[open_, :told])
+            step = self.step(questions.rows[open_], pad.answers[open_, :told])
             self.counts.overseer_steps += len(open_)
             pad.labels[open_] = torch.where(step.replies, step.reply, DONT_KNOW)
             open_, asked, primitive = _asking(step, open_)

@@ -16,6 +16,7 @@ from distill.threads import set_threads
 from distill.training import table_task
 from workbench.arm_run import SAVE_EVERY_S, ArmRun
 from workbench.exits import Exit, Interrupted, stop
+from workbench.foretold import Foretold, of_frontier
 from workbench.overseers import Overseer, overseer
 from workbench.rounds_summary import Finished, Summary, summarise
 from workbench.run_folder import Plan, RunFolder, read_as, write_json
@@ -229,8 +230,9 @@ def _worked(
         return Ended(folder.path, read_as(folder.summary, Summary), already=True)
     examiner = examiner_of(plan)
     if plan.student == "table":
-        run = TableRun(folder, plan, examiner).work()
-        return _summed(folder, plan, [run], examiner, examiner.amplified(TableStudent()).scored)
+        table = TableRun(folder, plan, examiner)
+        alone = examiner.amplified(TableStudent()).scored
+        return _summed(folder, plan, [table.work()], examiner, alone, table.foretold)
     runs: list[ArmRun] = []
     told: list[Round] = []
     for arm in plan.arms:
@@ -243,12 +245,18 @@ def _worked(
         told += run.rounds
     runs[0].keep_final()
     alone = examiner.alone(plan.recipe, plan.seed)
-    return _summed(folder, plan, [run.finished for run in runs], examiner, alone)
+    told_before = of_frontier(plan, runs[0].rounds[-1], examiner)
+    return _summed(folder, plan, [run.finished for run in runs], examiner, alone, told_before)
 
 
 def _summed(
-    folder: RunFolder, plan: Plan, runs: list[Finished], examiner: Examiner, alone: "Scored"
+    folder: RunFolder,
+    plan: Plan,
+    runs: list[Finished],
+    examiner: Examiner,
+    alone: "Scored",
+    foretold: Foretold,
 ) -> Ended:
-    summary = summarise(plan, runs, examiner, alone)
+    summary = replace(summarise(plan, runs, examiner, alone), foretold=foretold)
     write_json(folder.summary, summary)
     return Ended(folder.path, summary, already=False)

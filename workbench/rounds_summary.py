@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from traces.rounds_record import Round, Scored, Spent
+from workbench.foretold import Foretold
 
 if TYPE_CHECKING:
     from distill.rounds import Reached
@@ -89,6 +90,8 @@ class Summary(Struct, frozen=True, forbid_unknown_fields=True):
     """By arm."""
     seen: tuple[str, ...]
     """Levels whose questions also occur in training: too few to hold any out."""
+    foretold: Foretold | None = None
+    """What task and overseer alone tell of the run, beside what came."""
     format: Literal[1] = 1
 
 

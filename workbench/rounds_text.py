@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workbench.foretold import in_words
 from workbench.level_names import level_name
 from workbench.rounds_summary import ArmScore, Cost, Summary
 from workbench.safe_output import many
@@ -25,6 +26,7 @@ def described(folder: Path, summary: Summary) -> str:
         f"overseer: {summary.overseer_kind}, not a human",
         *score_table(summary.accuracy, summary.seen),
         _levels(summary),
+        *([] if summary.foretold is None else in_words(summary.foretold)),
         f"questions to 95 %: {_cost(summary, summary.questions_to_95, ',.0f')}",
         f"CPU seconds to 95 %: {_cost(summary, summary.cpu_to_95, '.1f')}",
         f"amplified arm: {spent}",

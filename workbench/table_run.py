@@ -1,6 +1,6 @@
 """The table run: rounds with a learner that fits its labels, so that learning is no limit.
 
-It is asked the exam's own questions and, as they come up, all that their overseer asks: nothing is
+It is asked the exam's own questions and all that their overseer asks, all the way down: nothing is
 held out, since a table knows nothing that it was not taught. Right answers are not used; what is
 scored is how far amplification alone gets, round by round.
 """
@@ -11,12 +11,16 @@ from typing import Final
 
 from msgspec.structs import asdict, replace
 
+from decomposition.tasks.table import DONT_KNOW
 from distill.batch_amplifier import Amplified, Amplifier
 from distill.counts import Counts
+from distill.prediction import recursed
 from distill.questions import Questions
 from distill.rounds import GOAL, Reached
 from distill.table_student import TableStudent
+from distill.vocabulary import Answers
 from traces.rounds_record import Round, Spent
+from workbench.foretold import Foretold, Watch
 from workbench.rounds_summary import Finished
 from workbench.run_folder import Plan, RunFolder
 from workbench.scoring import Examiner
@@ -38,16 +42,22 @@ class TableRun:
         )
         self._questions = examiner.exam.questions
         self._known = set(_keys(self._questions))
+        self._watch = Watch(examiner)
 
     def work(self) -> Finished:
         """Amplifies and learns until nothing changes any more."""
         began = time.monotonic()
-        self._discover()
+        self._discover(self._all_the_way())
         self._close_round(None)
         while self._going_on() and self._round():
             pass
         wall_s = time.monotonic() - began
         return Finished("amplified", tuple(self.rounds), _goal(self.rounds), wall_s)
+
+    @property
+    def foretold(self) -> Foretold:
+        """What could be told of this run beforehand, beside what it came to."""
+        return self._watch.foretold(self.student, self._questions)
 
     def _going_on(self) -> bool:
         return len(self.rounds) <= min(self.plan.rounds or MOST_ROUNDS, MOST_ROUNDS)
@@ -60,19 +70,30 @@ class TableRun:
         self.counts.questions += len(asked)
         self.counts.kept += int(amplified.kept.sum())
         changed = self.student.learn(asked, amplified.labels, amplified.kept)
-        self._discover()
+        self._discover(self._amplifier)
         self.counts.cpu_s += time.process_time() - began
         self._close_round(float(amplified.kept.float().mean()))
         return changed + len(self._questions) - len(asked)
 
-    def _discover(self) -> None:
+    def _all_the_way(self) -> Amplifier:
+        """The overseer over itself: it asks what it would ask of a student that knows all of it."""
+        examiner = self.examiner
+        task, size, step = examiner.task, examiner.size, self._amplifier.step
+
+        def answer(asked: Questions) -> Answers:
+            answers = recursed(task, size, asked, step).answers
+            return Answers(answers, (answers != DONT_KNOW).float())
+
+        return Amplifier(task, size, answer, self.counts, step)
+
+    def _discover(self, amplifier: Amplifier) -> None:
         """Takes in what the overseer asks of the student, and asks about that, until all is known.
 
-        What depends on answers that the table does not have yet comes up in a later round.
+        What depends on answers that the table had otherwise in between comes up in a later round.
         """
         while True:
             asked = self._questions
-            self._questions = self._grown(asked, self._amplifier.amplify(asked))
+            self._questions = self._grown(asked, amplifier.amplify(asked))
             if len(self._questions) == len(asked):
                 return
 
@@ -109,6 +130,7 @@ class TableRun:
             calls_per_answer=both.calls_per_answer,
             spent=Spent(**asdict(self.counts)),
         )
+        self._watch.look(told.round, self.student)
         self.rounds.append(told)
         self.folder.write_rounds(self.rounds)
 

@@ -100,7 +100,7 @@ def test_scores_stand_beside_their_baselines(ended: Ended) -> None:
             low, high = score.intervals[level]
             assert low <= number <= high
     assert accuracy["h_alone"].by_depth["2"] == 1.0
-    assert accuracy["trivial"].by_depth["2"] == 0.0
+    assert accuracy["trivial"].by_depth["2"] < 0.5
 
 
 def test_the_amplified_arm_takes_no_label(ended: Ended) -> None:
