@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import torch
+from msgspec import Struct
 
 from decomposition.actions import Abstain, Given, Reply, Turn
 from decomposition.answerers.base import Answerer
@@ -21,6 +22,14 @@ from distill.questions import about
 from distill.training import answered
 
 _SILENT: Final = "the student does not know"
+
+
+class _Asked(Struct, frozen=True):
+    """A view's question as the student takes it."""
+
+    question: Struct
+    row: tuple[int, ...]
+    facts: Facts
 
 
 class StudentAnswerer(Answerer):
@@ -45,8 +54,8 @@ class StudentAnswerer(Answerer):
             turns[place] = turn
         return turns
 
-    def _asked(self, view: View) -> tuple[tuple[int, ...], Facts] | None:
-        """A view's question as a row and its facts; None where either cannot be told."""
+    def _asked(self, view: View) -> _Asked | None:
+        """What a view asks; None where its row or its facts cannot be told."""
         task = self._loaded.task
         question = task.recognise(view.question)
         contents = {name: text for name, text in view.shown.items() if isinstance(text, str)}
@@ -59,25 +68,27 @@ class StudentAnswerer(Answerer):
         if task.has_facts and facts.size != self._loaded.record.size:
             return None
         row = task.table_row(question, contents)
-        return None if row is None else (row, facts)
+        return None if row is None else _Asked(question, row, facts)
 
-    def _turns(self, asked: Sequence[tuple[tuple[int, ...], Facts]]) -> list[Turn]:
+    def _turns(self, asked: Sequence[_Asked]) -> list[Turn]:
         if not asked:
             return []
         places: dict[Facts, int] = {}
-        contexts = [places.setdefault(facts, len(places)) for _, facts in asked]
-        rows = torch.tensor([row for row, _ in asked])
+        contexts = [places.setdefault(each.facts, len(places)) for each in asked]
+        rows = torch.tensor([each.row for each in asked])
         loaded = self._loaded
         questions = about(loaded.task, rows, torch.tensor(contexts), list(places))
         answers = answered(loaded.student, loaded.vocabulary, questions)
         self.forwards += len(asked)
         return [
-            self._turn(int(value), float(sure))
-            for value, sure in zip(answers.values, answers.confidence, strict=True)
+            self._turn(each.question, int(value), float(sure))
+            for each, value, sure in zip(asked, answers.values, answers.confidence, strict=True)
         ]
 
-    def _turn(self, value: int, confidence: float) -> Turn:
-        if value == DONT_KNOW:
+    def _turn(self, question: Struct, value: int, confidence: float) -> Turn:
+        """The reply that an answer is to a question; an abstention where it is none."""
+        known = value != DONT_KNOW
+        written = self._loaded.task.table_reply(question, value) if known else None
+        if written is None:
             return (Abstain(_SILENT),)
-        written = escape(self._loaded.task.table_written(value))
-        return (Reply(written, confidence=min(1.0, max(0.0, confidence))),)
+        return (Reply(escape(written), confidence=min(1.0, max(0.0, confidence))),)

@@ -15,7 +15,7 @@ from decomposition.tasks.base import NO_FACTS, Facts
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask
 from distill.batch_amplifier import Amplifier, Answering, Step
 from distill.counts import Counts
-from distill.questions import Questions, Stream
+from distill.questions import Questions, Stream, bare
 from distill.recipe import Recipe
 from distill.student import Student
 from distill.vocabulary import Answers, Vocabulary
@@ -25,6 +25,8 @@ PER_LEVEL: Final = 500
 _SEED: Final = 7_919
 """Added to a run's seed, so that an exam's draws are its own."""
 _TRIES: Final = 8
+_POOL: Final = 32
+"""Questions drawn for one that is asked, where classes are unequally frequent."""
 
 
 class Exam(Struct, frozen=True):
@@ -67,12 +69,36 @@ def exam(
     if task.has_facts:
         drawn = drawn[torch.randperm(len(drawn), generator=generator)]
         return _with_truth(task, size, stream.draw(drawn), frozenset())
+    if task.classes_differ:
+        rows, seen = _each_class(task, stream, range(low, high + 1), per_level)
+        return _with_truth(task, size, bare(rows), seen)
     questions = stream.draw(drawn[per_level:])
     lowest = stream.draw(torch.full((per_level * _TRIES,), low)).rows
     distinct = sorted({tuple(int(number) for number in row) for row in lowest})
     rows = torch.cat((torch.tensor(distinct), questions.rows))
     every = Questions(rows, rows.new_zeros(len(rows)), questions.facts)
     return _with_truth(task, size, every, frozenset({str(low)}))
+
+
+def _each_class(
+    task: AnyTableTask, stream: Stream, levels: range, per_level: int
+) -> tuple[Tensor, frozenset[str]]:
+    """Different questions (B, F) of each level, its classes alike as far as there are enough.
+
+    Also the classes of the lowest level.
+    """
+    rows: list[tuple[int, ...]] = []
+    seen: set[str] = set()
+    for level in levels:
+        drawn = stream.draw(torch.full((per_level * _POOL,), level)).rows
+        classes: dict[str, list[tuple[int, ...]]] = {}
+        for row in dict.fromkeys(tuple(int(number) for number in each) for each in drawn):
+            name = task.depth_class(task.table_question(row), NO_FACTS)
+            classes.setdefault(name, []).append(row)
+        seen |= set(classes) if level == levels[0] else set()
+        for name in sorted(classes):
+            rows += classes[name][: -(-per_level // len(classes))]
+    return torch.tensor(rows), frozenset(seen)
 
 
 def score(examined: Exam, answering: Answering) -> Score:
@@ -98,10 +124,12 @@ def graded(examined: Exam, answers: Tensor) -> Score:
 
 
 def score_level(examined: Exam, answering: Answering, level: int) -> float:
-    """Accuracy at one level."""
+    """Accuracy at one level; where it has several classes, the mean of theirs."""
     chosen = examined.levels == level
-    answers = answering(examined.questions.at(chosen)).values
-    return float((answers == examined.truth[chosen]).float().mean())
+    right = answering(examined.questions.at(chosen)).values == examined.truth[chosen]
+    names = [examined.classes[int(place)] for place in chosen.nonzero()[:, 0]]
+    of = [torch.tensor([each == name for each in names]) for name in sorted(set(names))]
+    return sum(float(right[each].float().mean()) for each in of) / max(1, len(of))
 
 
 def score_amplified(

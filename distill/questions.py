@@ -87,7 +87,7 @@ class Stream:
 
     def _wrong(self, rows: Tensor, fixed: Tensor) -> Tensor:
         """(B',) int64: which rows belong to the other part."""
-        return ((question_held_out(rows) != self._held_out) & ~fixed).nonzero()[:, 0]
+        return ((rows_held_out(self.task, rows) != self._held_out) & ~fixed).nonzero()[:, 0]
 
     def _rows(self, levels: Tensor) -> Tensor:
         fields = self.task.table_form(self.size).fields
@@ -127,8 +127,14 @@ def about(task: AnyTableTask, rows: Tensor, contexts: Tensor, facts: Sequence[Fa
     return Questions(rows, contexts, table, tuple(each.seed for each in facts))
 
 
+def rows_held_out(task: AnyTableTask, rows: Tensor) -> Tensor:
+    """(B,) bool: which questions of a task without facts are kept for evaluation."""
+    own = task.table_held_out(torch, rows)
+    return question_held_out(rows) if own is None else own
+
+
 def question_held_out(rows: Tensor) -> Tensor:
-    """(B,) bool: whether a question of a task without facts is kept for evaluation."""
+    """(B,) bool: whether a question is kept by the hash of its row."""
     return _mixed(rows) % HELD_OUT == 0
 
 

@@ -113,6 +113,18 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             settle_steps=1500,
             most_steps=6000,
         ),
+        ("game24", "small"): Recipe(
+            "game24",
+            size=3,
+            batch=256,
+            learning_rate=2e-3,
+            width=96,
+            joined=True,
+            audit_share=0.5,
+            promote_at=0.97,
+            settle_steps=1000,
+            most_steps=3000,
+        ),
     }
 )
 """Recipes by task and preset."""

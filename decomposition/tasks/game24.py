@@ -5,93 +5,77 @@ fixed order, to the first that can be solved. Over the 1,362 solvable hands of 1
 workspaces a hand, 233 with joins inside a hand and 32 with joins over all, leaves included.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations, combinations_with_replacement
 from math import comb
 from typing import Final, cast
 
-from msgspec import Struct
-
 from decomposition.answerers.expert import Decomposition
 from decomposition.errors import BadTask
-from decomposition.tasks.base import (
-    FACTS_NAME,
-    Facts,
-    Task,
-    chance,
-    fuel_in_turn,
-    only,
-    spelled,
+from decomposition.tasks.base import FACTS_NAME, Facts, chance, fuel_in_turn, only, spelled
+from decomposition.tasks.game24_closure import held_out
+from decomposition.tasks.game24_draws import drawn
+from decomposition.tasks.game24_expressions import (
+    IMPOSSIBLE,
+    NO,
+    YES,
+    evaluate,
+    makes_24,
+    normalised,
+    spelled_out,
+)
+from decomposition.tasks.game24_looks import FEATURES, ROLES, SYMBOLS, looks
+from decomposition.tasks.game24_rows import (
+    MOST_MADE,
+    candidate,
+    candidate_counts,
+    counted,
+    numbers_of,
+    row_of,
+)
+from decomposition.tasks.game24_solutions import solution, solvable
+from decomposition.tasks.game24_states import (
+    LONGEST,
+    MOST_NUMBERS,
+    TARGET,
+    State,
+    ascending,
+    candidates,
+    checked,
+    checked_words,
+    hands,
+    recognised,
+    written,
+)
+from decomposition.tasks.table import (
+    DONT_KNOW,
+    Array,
+    Namespace,
+    TableForm,
+    TableStep,
+    TableTask,
+    TokenRows,
 )
 
-TARGET: Final = Fraction(24)
-IMPOSSIBLE: Final = "impossible"
-MOST_NUMBERS: Final = 4
-CARDS: Final = 13
-"""Numbers of a drawn hand are 1 to this."""
-ALPHABET: Final = "0123456789/- "
+__all__ = ["IMPOSSIBLE", "Game24", "State", "candidates", "evaluate", "hands", "solvable"]
 
-_STATES_KEPT: Final = 1 << 16
-_LONGEST: Final = 400
-"""Characters over which a text is no question and no expression of this task."""
-_QUESTION = re.compile(r"make 24 (?:from|with|using):? (.*?)[.?]?", re.IGNORECASE)
-_GIVEN = re.compile(r"-?[0-9]{1,9}(?:/[0-9]{1,9})?")
-"""A number of a puzzle; what four of them come to has four times as many digits."""
-_RATIONAL = re.compile(r"-?[0-9]{1,40}(?:/[0-9]{1,40})?")
-_INTEGER = re.compile(r"-?[0-9]{1,40}")
-_SPELLINGS = str.maketrans(
-    {"\N{MULTIPLICATION SIGN}": "*", "\N{DIVISION SIGN}": "/", "\N{MINUS SIGN}": "-"}
-)
-_AROUND = re.compile(r"\A(?:answer ?: ?)*(.*?)(?: ?(?:= ?24|\.))*\Z", re.IGNORECASE)
-_PIECE = re.compile(r"[0-9]+|[^\W\d_]+|\S")
-
-Numbers = tuple[Fraction, ...]
-"""What is left on the table, in ascending order."""
+ALPHABET: Final = "0123456789/- ?"
+_VERDICTS: Final = {NO: 0, YES: 1}
 
 
-class State(Struct, frozen=True, gc=False):
-    """Can 24 be made from these numbers, and how?"""
+class Game24(TableTask[State]):
+    """Questions "make 24 from 4 5 6 10"; the answer is an expression or "impossible".
 
-    numbers: Numbers
-
-
-class Candidate(Struct, frozen=True, gc=False):
-    """Two numbers combined into one."""
-
-    question: str
-    """The smaller state, in written form."""
-    left: Numbers
-    """The numbers of the smaller state."""
-    result: Fraction
-    """The combined number."""
-    combined: str
-    """How it was combined, such as "10 - 4"."""
-
-
-class Used(Struct, frozen=True, gc=False):
-    """A number as it stands in an expression."""
-
-    number: Fraction
-    start: int
-    end: int
-
-
-class Expression(Struct, frozen=True, gc=False):
-    """What an expression comes to, and the numbers in it."""
-
-    value: Fraction
-    used: tuple[Used, ...]
-
-
-class Game24(Task[State]):
-    """Questions "make 24 from 4 5 6 10"; the answer is an expression or "impossible"."""
+    A student of this task is a judge: it learns the questions "can 24 be made from 4 5 6 10?",
+    whose answer is "yes" or "no". For a state that is to be solved its "no" is "impossible", and
+    its "yes" leaves the state to the overseer, since a judge cannot spell out an expression.
+    """
 
     name = "game24"
     summary = "make 24 from four numbers, by combining two of them at a time"
     sizes = (1, MOST_NUMBERS)
+    table_sizes = (2, MOST_NUMBERS)
+    classes_differ = True
 
     # -- making ------------------------------------------------------------------------------
 
@@ -101,18 +85,18 @@ class Game24(Task[State]):
         drawn = chance(self.name, facts.size, facts.seed, seed).sample(
             every, min(count, len(every))
         )
-        return (State(_ascending(hand)) for hand in drawn)
+        return (ascending(hand) for hand in drawn)
 
     # -- text --------------------------------------------------------------------------------
 
     def render(self, question: State, facts_name: str = FACTS_NAME) -> str:
-        """Such as "make 24 from -2 8/3 6"."""
+        """Such as "make 24 from -2 8/3 6", or "can 24 be made from -2 8/3 6?"."""
         del facts_name
-        return _written(question.numbers)
+        return written(question)
 
     def recognise(self, written: str) -> State | None:
         """The state; numbers may stand in any order, with commas between them."""
-        return _recognised(written) if len(written) <= _LONGEST else None
+        return recognised(written) if len(written) <= LONGEST else None
 
     def parse_root(self, text: str) -> tuple[State, Facts] | None:
         """Such as "Make 24 with 4, 5, 6, 10".
@@ -120,10 +104,8 @@ class Game24(Task[State]):
         Raises:
             BadTask: There are too many numbers, or something is no number.
         """
-        found = _question(text)
-        if found is None:
-            return None
-        return _checked(found), Facts(0, len(found))
+        state = checked(text)
+        return None if state is None else (state, Facts(0, len(state.numbers)))
 
     def of_fields(self, record: Mapping[str, object]) -> str | None:
         """The question of a puzzle's `numbers`, a list or a text.
@@ -135,19 +117,17 @@ class Game24(Task[State]):
             return None
         numbers = record["numbers"]
         if isinstance(numbers, str):
-            return self.render(_checked(numbers.replace(",", " ").split()))
+            return self.render(checked_words(numbers.replace(",", " ").split()))
         if not isinstance(numbers, list | tuple):
             raise BadTask("`numbers` is a list of numbers")
-        return self.render(_checked(list(map(str, cast("Sequence[object]", numbers)))))
+        return self.render(checked_words(list(map(str, cast("Sequence[object]", numbers)))))
 
     def normalise(self, answer: str) -> str:
-        """The expression with one space between its pieces, or "impossible".
+        """The expression with one space between its pieces, or "impossible", "yes", "no".
 
         "Answer:" before it and "= 24" behind it are left out.
         """
-        text = " ".join(answer.translate(_SPELLINGS).split())
-        bare = _bare(text)
-        return bare.casefold() if bare.casefold() == IMPOSSIBLE else " ".join(_PIECE.findall(bare))
+        return normalised(answer)
 
     # -- deliberation ------------------------------------------------------------------------
 
@@ -156,23 +136,23 @@ class Game24(Task[State]):
         return len(question.numbers) == 1
 
     def environment(self, question: State, contents: Mapping[str, str], facts: Facts) -> str:
-        """The number, if it is 24."""
+        """The number, if it is 24; of a judged state, whether it is."""
         del contents, facts
-        return str(TARGET) if question.numbers == (TARGET,) else IMPOSSIBLE
+        found = question.numbers == (TARGET,)
+        if question.judged:
+            return YES if found else NO
+        return str(TARGET) if found else IMPOSSIBLE
 
     def decompose(self, question: State, written: str) -> Decomposition:
-        """One smaller state after another; the first that is solved, with its number spelled out.
+        """One smaller state after another, to the first that is solved.
 
-        A solution that does not use the combined number cannot be spelled out: it is passed over.
+        Its solution's number is spelled out as what it was made from. A solution that does not
+        use the combined number cannot be spelled out: it is passed over.
         """
         del written
         if self.is_primitive(question):
             raise BadTask("whether one number is 24 is for the environment")
-        for candidate in candidates(question.numbers):
-            solution = _spelled_out(only((yield candidate.question)), candidate)
-            if solution is not None:
-                return solution
-        return IMPOSSIBLE
+        return _judging(question) if question.judged else _solving(question)
 
     def fuel(self, question: State, samples: int = 1) -> int:
         """What it takes to ask every candidate: 1, 19, 379 or 13,717 with one sample."""
@@ -181,28 +161,34 @@ class Game24(Task[State]):
     # -- symbols -----------------------------------------------------------------------------
 
     def tokens(self, question: State, contents: Mapping[str, str]) -> tuple[int, ...] | None:
-        """The numbers with spaces between them, as places in `ALPHABET`."""
+        """The numbers with spaces between them, as places in `ALPHABET`; "?" asks for a verdict."""
         del contents
-        return spelled(" ".join(map(str, question.numbers)), ALPHABET)
+        numbers = " ".join(map(str, question.numbers))
+        return spelled(f"{numbers}?" if question.judged else numbers, ALPHABET)
 
     # -- evaluation only ---------------------------------------------------------------------
 
     def truth(self, question: State, facts: Facts) -> str:
-        """One expression of those that are right, or "impossible"."""
+        """One expression of those that are right, or "impossible"; "yes" or "no" where judged."""
         del facts
-        return _solution(question.numbers) or IMPOSSIBLE
+        found = solution(question.numbers)
+        if question.judged:
+            return NO if found is None else YES
+        return found or IMPOSSIBLE
 
     def correct(self, question: State, facts: Facts, answer: str) -> bool:
         """Whether the expression comes to 24 and uses every number once, in exact arithmetic."""
-        del facts
-        if self.normalise(answer) == IMPOSSIBLE:
-            return _solution(question.numbers) is None
-        return _makes_24(answer, question.numbers)
+        if question.judged or self.normalise(answer) == IMPOSSIBLE:
+            return self.normalise(answer) == self.truth(question, facts)
+        return makes_24(answer, question.numbers)
 
     def broken_invariants(self, question: State, facts: Facts, answer: str) -> tuple[str, ...]:
         """An answer that is not "impossible" proves itself."""
         del facts
-        if self.normalise(answer) == IMPOSSIBLE or _makes_24(answer, question.numbers):
+        told = self.normalise(answer)
+        if question.judged:
+            return () if told in {YES, NO} else ("it is yes or no",)
+        if told == IMPOSSIBLE or makes_24(answer, question.numbers):
             return ()
         return ("it makes 24 and uses every number once",)
 
@@ -214,90 +200,144 @@ class Game24(Task[State]):
     def depth_class(self, question: State, facts: Facts) -> str:
         """How many numbers are left, and whether they can be solved."""
         del facts
-        solved = "solvable" if _solution(question.numbers) is not None else IMPOSSIBLE
-        return f"{len(question.numbers)} {solved}"
+        solved = solution(question.numbers) is not None
+        if question.judged:
+            return f"{len(question.numbers)} {YES if solved else NO}"
+        return f"{len(question.numbers)} {'solvable' if solved else IMPOSSIBLE}"
 
     def trivial(self, question: State, facts: Facts) -> str:
         """Always "impossible": right for 458 of the 1,820 hands, for no solvable one."""
-        del question, facts
-        return IMPOSSIBLE
+        del facts
+        return NO if question.judged else IMPOSSIBLE
 
+    # -- tables ------------------------------------------------------------------------------
 
-# -- hands and states --------------------------------------------------------------------------
-
-
-def hands(cards: int = MOST_NUMBERS) -> Iterator[tuple[int, ...]]:
-    """Every hand of so many cards, each in ascending order: 1,820 of four."""
-    return combinations_with_replacement(range(1, CARDS + 1), cards)
-
-
-def solvable(numbers: Iterable[int | Fraction]) -> bool:
-    """Whether 24 can be made from the numbers."""
-    return _solution(_ascending(numbers)) is not None
-
-
-@lru_cache(maxsize=_STATES_KEPT)
-def candidates(numbers: Numbers) -> tuple[Candidate, ...]:
-    """The ways to combine two numbers, at most 36: pairs from the left, for each + * - and /.
-
-    Differences and quotients are taken both ways, the lesser number first. Ways that lead to one
-    state stand there each: that order gives the published averages.
-    """
-    found: list[Candidate] = []
-    for first, second in combinations(range(len(numbers)), 2):
-        rest = [each for place, each in enumerate(numbers) if place not in (first, second)]
-        low, high = str(numbers[first]), str(numbers[second])
-        for result, form in _made(numbers[first], numbers[second]):
-            left = tuple(sorted((*rest, result)))
-            found.append(Candidate(_written(left), left, result, form.format(low, high)))
-    return tuple(found)
-
-
-def _ascending(numbers: Iterable[int | Fraction]) -> Numbers:
-    return tuple(sorted(map(Fraction, numbers)))
-
-
-def _written(numbers: Numbers) -> str:
-    return "make 24 from " + " ".join(map(str, numbers))
-
-
-def _question(text: str) -> list[str] | None:
-    """The words behind "make 24 from"; None where it does not say that."""
-    if len(text) > _LONGEST:
-        return None
-    found = _QUESTION.fullmatch(" ".join(text.replace(",", " ").split()))
-    return found[1].split() if found else None
-
-
-@lru_cache(maxsize=_STATES_KEPT)
-def _recognised(text: str) -> State | None:
-    words = _question(text)
-    return _state(words) if words is not None and len(words) <= MOST_NUMBERS else None
-
-
-def _state(words: Sequence[str]) -> State | None:
-    """The state of numbers in written form; None if one is no number, or there is none."""
-    numbers = [_rational(word) for word in words]
-    known = [number for number in numbers if number is not None]
-    return State(tuple(sorted(known))) if known and len(known) == len(numbers) else None
-
-
-@lru_cache(maxsize=_STATES_KEPT)
-def _rational(word: str) -> Fraction | None:
-    if not _RATIONAL.fullmatch(word):
-        return None
-    over, _, under = word.partition("/")
-    return Fraction(int(over), int(under or 1)) if int(under or 1) else None
-
-
-def _checked(words: Sequence[str]) -> State:
-    state = _state(words) if all(map(_GIVEN.fullmatch, words)) else None
-    if state is None or len(words) > MOST_NUMBERS:
-        given = " ".join(words)[:60]
-        raise BadTask(
-            f"24 is made from 1 to {MOST_NUMBERS} numbers such as 8 or 8/3, not {given!r}"
+    def table_form(self, size: int) -> TableForm:
+        """A row has room for four numbers; the size is how many a state to be judged may have."""
+        most = self.checked_size(size)
+        return TableForm(
+            fields=2 * MOST_NUMBERS,
+            levels=(1, most),
+            subquestions=MOST_MADE * comb(most, 2),
+            symbols=SYMBOLS,
+            tokens=MOST_NUMBERS * FEATURES,
+            roles=ROLES,
+            places=MOST_NUMBERS,
         )
-    return state
+
+    def table_row(self, question: State, contents: Mapping[str, str]) -> tuple[int, ...] | None:
+        """Numerators and denominators, for a state to be judged or solved."""
+        del contents
+        return row_of(question.numbers, MOST_NUMBERS)
+
+    def table_question(self, row: Sequence[int]) -> State:
+        """The state of a row, to be judged."""
+        return State(numbers_of(row), judged=True)
+
+    def table_answer(self, answer: str) -> int:
+        """1 for "yes", 0 for "no"."""
+        return _VERDICTS.get(self.normalise(answer), DONT_KNOW)
+
+    def table_written(self, answer: int) -> str:
+        """The verdict in a word."""
+        return YES if answer == 1 else NO
+
+    def table_reply(self, question: State, answer: int) -> str | None:
+        """The verdict; for a state to be solved "no" is "impossible", and "yes" says nothing."""
+        if question.judged:
+            return self.table_written(answer)
+        return None if answer == 1 else IMPOSSIBLE
+
+    def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
+        """States that come up under a dealt hand, and some to which 24 was taken apart."""
+        del size
+        return drawn(xp, draws, levels)
+
+    def table_held_out(self, xp: Namespace, questions: Array) -> Array:
+        """Those of two numbers and more that come up under a hand that is held out."""
+        return held_out(xp, questions)
+
+    def table_levels(self, xp: Namespace, questions: Array) -> Array:
+        """How many numbers are left."""
+        del xp
+        return counted(questions)
+
+    def table_primitive(self, xp: Namespace, questions: Array) -> Array:
+        """Whether one number is left."""
+        del xp
+        return counted(questions) == 1
+
+    def table_environment(
+        self, xp: Namespace, questions: Array, facts: Array, contexts: Array
+    ) -> Array:
+        """Whether the number is 24."""
+        del facts, contexts
+        return xp.where((questions[:, 0] == int(TARGET)) & (questions[:, 1] == 1), 1, 0)
+
+    def table_step(self, xp: Namespace, questions: Array, answers: Array) -> TableStep:
+        """One candidate after another; "yes" at the first yes, "no" after the last no."""
+        told = answers.shape[1]
+        said = answers[:, told - 1] if told else questions[:, 0] * 0
+        which = questions[:, 0] * 0 + told
+        asks = (said == 0) & (which < candidate_counts(xp, questions))
+        asked = candidate(xp, questions, which)
+        return TableStep(
+            asks=asks,
+            question=asked,
+            primitive=self.table_primitive(xp, asked),
+            replies=((said == 0) & ~asks) | (said == 1),
+            reply=said,
+        )
+
+    def table_tokens(self, xp: Namespace, questions: Array, level: int) -> TokenRows:
+        """What each number looks like: `FEATURES` symbols for each place."""
+        del level
+        room = questions.shape[1] // 2
+        return TokenRows(
+            symbols=looks(xp, questions),
+            roles=tuple(range(FEATURES)) * room,
+            places=tuple(place for place in range(room) for _ in range(FEATURES)),
+            slot_roles=(FEATURES,),
+            slot_places=(0,),
+        )
+
+    def table_spans(self, xp: Namespace, questions: Array) -> Array:
+        """All places."""
+        del xp
+        return questions[:, 0] * 0 + MOST_NUMBERS
+
+    def table_spelled(self, xp: Namespace, answers: Array, level: int) -> Array:
+        """The verdict alone."""
+        del xp, level
+        return answers[:, None]
+
+    def table_read(self, xp: Namespace, symbols: Array) -> Array:
+        """The verdict alone; other symbols are none."""
+        return xp.where(symbols[:, 0] <= 1, symbols[:, 0], DONT_KNOW)
+
+    def table_truth(self, xp: Namespace, questions: Array, facts: Array, contexts: Array) -> Array:
+        """Whether each state can be solved."""
+        del facts, contexts
+        rows: list[list[int]] = questions.tolist()
+        return xp.asarray([int(solvable(numbers_of(row))) for row in rows])
+
+
+def _judging(question: State) -> Decomposition:
+    """A "yes" at the first candidate that can be solved; nothing where a verdict is none."""
+    for each in candidates(question):
+        verdict = normalised(only((yield each.question)))
+        if verdict != NO:
+            return YES if verdict == YES else None
+    return NO
+
+
+def _solving(question: State) -> Decomposition:
+    """The solution of the first candidate that has one, spelled out."""
+    for each in candidates(question):
+        found = spelled_out(only((yield each.question)), each)
+        if found is not None:
+            return found
+    return IMPOSSIBLE
 
 
 @lru_cache(maxsize=256)
@@ -305,180 +345,3 @@ def _fuel(numbers: int, samples: int) -> int:
     if numbers == 1:
         return 1
     return fuel_in_turn([_fuel(numbers - 1, samples)] * (6 * comb(numbers, 2)), samples)
-
-
-# -- expressions -------------------------------------------------------------------------------
-
-
-def _bare(text: str) -> str:
-    """An answer without "Answer:" before it and "= 24" behind it."""
-    found = _AROUND.match(text) if len(text) <= _LONGEST else None
-    return found[1] if found else text
-
-
-def evaluate(text: str, numbers: Numbers) -> Expression | None:
-    """What an expression comes to, exactly; None if it is none or divides by zero.
-
-    Args:
-        text: With + - * / and parentheses. "8/3" without spaces is one number where that is
-            one of the numbers, else a quotient.
-        numbers: The numbers that it may use.
-    """
-    if len(text) > _LONGEST:
-        return None
-    reader = _Reader(text, frozenset(map(str, numbers)))
-    try:
-        value = reader.sum()
-    except (ValueError, ZeroDivisionError):
-        return None
-    return Expression(value, tuple(reader.used)) if reader.at_end() else None
-
-
-def _makes_24(answer: str, numbers: Numbers) -> bool:
-    text = _bare(" ".join(answer.translate(_SPELLINGS).split()))
-    found = evaluate(text, numbers)
-    if found is None or found.value != TARGET:
-        return False
-    return tuple(sorted(used.number for used in found.used)) == numbers
-
-
-def _spelled_out(answer: str, candidate: Candidate) -> str | None:
-    """A smaller state's solution with its combined number written as what it was made from.
-
-    None if the answer is no solution, or does without the combined number.
-    """
-    found = None if answer == IMPOSSIBLE else evaluate(answer, candidate.left)
-    if found is None:
-        return None
-    for used in found.used:
-        if used.number == candidate.result:
-            before, after = answer[: used.start], answer[used.end :]
-            alone = not before.strip() and not after.strip()
-            return candidate.combined if alone else f"{before}({candidate.combined}){after}"
-    return None
-
-
-class _Reader:
-    """Reads an expression from left to right; `used` fills with the numbers met."""
-
-    def __init__(self, text: str, numbers: frozenset[str]) -> None:
-        self.used: list[Used] = []
-        self._text = text
-        self._numbers = numbers
-        self._at = 0
-
-    def sum(self) -> Fraction:
-        """The value of terms joined by + and -.
-
-        Raises:
-            ValueError: This is no expression.
-            ZeroDivisionError: It divides by zero.
-        """
-        value = self._product()
-        while (sign := self._next("+-")) is not None:
-            term = self._product()
-            value = value + term if sign == "+" else value - term
-        return value
-
-    def at_end(self) -> bool:
-        """Whether nothing but white space is left."""
-        return not self._text[self._at :].strip()
-
-    def _product(self) -> Fraction:
-        value = self._operand()
-        while (sign := self._next("*/")) is not None:
-            factor = self._operand()
-            value = value * factor if sign == "*" else value / factor
-        return value
-
-    def _operand(self) -> Fraction:
-        if self._next("(") is None:
-            return self._number()
-        value = self.sum()
-        if self._next(")") is None:
-            raise ValueError("a parenthesis is not closed")
-        return value
-
-    def _number(self) -> Fraction:
-        found = _RATIONAL.match(self._text, self._at)
-        if found is None or found.group() not in self._numbers:
-            found = _INTEGER.match(self._text, self._at)
-        if found is None:
-            raise ValueError("this is no number")
-        self._at = found.end()
-        number = Fraction(found.group())
-        self.used.append(Used(number, found.start(), found.end()))
-        return number
-
-    def _next(self, characters: str) -> str | None:
-        """The next character, if it is one of these; white space before it is passed over."""
-        text = self._text
-        while self._at < len(text) and text[self._at].isspace():
-            self._at += 1
-        if self._at == len(text) or text[self._at] not in characters:
-            return None
-        self._at += 1
-        return text[self._at - 1]
-
-
-# -- truth -------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=_STATES_KEPT)
-def _solution(numbers: Numbers) -> str | None:
-    """An expression that makes 24, None if there is none. Splits the numbers in two parts."""
-    if len(numbers) == 1:
-        return str(TARGET) if numbers[0] == TARGET else None
-    for left, right in _splits(numbers):
-        ways = _values(right)
-        for value, way in _values(left).items():
-            for needed, form in _needed(value):
-                if needed in ways:
-                    return form.format(way, ways[needed])
-    return None
-
-
-@lru_cache(maxsize=_STATES_KEPT)
-def _values(numbers: Numbers) -> Mapping[Fraction, str]:
-    """Everything that can be made from the numbers, each with one way to make it."""
-    if len(numbers) == 1:
-        return {numbers[0]: str(numbers[0])}
-    made: dict[Fraction, str] = {}
-    for left, right in _splits(numbers):
-        for low, way in _values(left).items():
-            for high, other in _values(right).items():
-                for value, form in _made(low, high):
-                    made.setdefault(value, f"({form.format(way, other)})")
-    return made
-
-
-def _splits(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """Every way to part the numbers in two, the first number on the left."""
-    places = range(1, len(numbers))
-    for size in range(len(numbers) - 1):
-        for chosen in combinations(places, size):
-            left = tuple(numbers[place] for place in (0, *chosen))
-            yield left, tuple(numbers[place] for place in places if place not in chosen)
-
-
-def _made(low: Fraction, high: Fraction) -> Iterator[tuple[Fraction, str]]:
-    """What two numbers can be combined to, and how; the order is that of the candidates."""
-    yield low + high, "{0} + {1}"
-    yield low * high, "{0} * {1}"
-    yield low - high, "{0} - {1}"
-    yield high - low, "{1} - {0}"
-    if high:
-        yield low / high, "{0} / {1}"
-    if low:
-        yield high / low, "{1} / {0}"
-
-
-def _needed(value: Fraction) -> Iterator[tuple[Fraction, str]]:
-    """What a value must be joined with to make 24, and how."""
-    yield TARGET - value, "{0} + {1}"
-    yield value - TARGET, "{0} - {1}"
-    yield TARGET + value, "{1} - {0}"
-    if value:
-        yield TARGET / value, "{0} * {1}"
-        yield value / TARGET, "{0} / {1}"
-        yield TARGET * value, "{1} / {0}"

@@ -7,7 +7,7 @@ and NumPy have in common: a task knows neither. The step is the exact mirror of 
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from msgspec import Struct
 
@@ -88,6 +88,8 @@ class TableTask(Task[Q]):
 
     table_sizes: tuple[int, int]
     """Smallest and largest size that fits into the arrays' numbers."""
+    classes_differ: ClassVar[bool] = False
+    """Whether the classes of a level are so unequally frequent that an exam asks each alike."""
 
     # -- forms -------------------------------------------------------------------------------
 
@@ -137,6 +139,16 @@ class TableTask(Task[Q]):
     def table_written(self, answer: int) -> str:
         """The answer that a number other than `DONT_KNOW` stands for."""
 
+    def table_reply(self, question: Q, answer: int) -> str | None:
+        """What a student's answer says to a question in the engine; None where it says nothing.
+
+        Args:
+            question: The one that was asked, whose row the student read.
+            answer: Other than `DONT_KNOW`.
+        """
+        del question
+        return self.table_written(answer)
+
     def table_facts(self, facts: Facts) -> tuple[tuple[int, ...], ...]:
         """A context as rows of K symbols."""
         return facts.rows
@@ -156,6 +168,14 @@ class TableTask(Task[Q]):
         Returns:
             (B, F) int64.
         """
+
+    def table_held_out(self, xp: Namespace, questions: Array) -> Array | None:
+        """(B,) bool: which rows are kept for evaluation, by a rule of the task's own.
+
+        None where rows are told apart by their hashes alone. The lowest level is never kept.
+        """
+        del xp, questions
+        return None
 
     @abstractmethod
     def table_levels(self, xp: Namespace, questions: Array) -> Array:

@@ -11,6 +11,7 @@ from decomposition.answerers.expert import Plan, SubquestionFailed
 from decomposition.hypertext import Failure
 from decomposition.tasks.arithmetic import Arithmetic
 from decomposition.tasks.base import Facts
+from decomposition.tasks.game24 import Game24
 from decomposition.tasks.permutation import Permutation
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask
 from distill.questions import Questions, Stream
@@ -20,7 +21,11 @@ from distill.training import Trainer
 
 Row = tuple[int, ...]
 
-TABLE_TASKS: tuple[tuple[AnyTableTask, int], ...] = ((Arithmetic(), 8), (Permutation(16), 8))
+TABLE_TASKS: tuple[tuple[AnyTableTask, int], ...] = (
+    (Arithmetic(), 8),
+    (Permutation(16), 8),
+    (Game24(), 4),
+)
 """Tasks with the sizes at which they are tested."""
 
 
@@ -111,6 +116,9 @@ def contexts_of(task: AnyTableTask, size: int, questions: Questions) -> Mapping[
 
 TINY = Recipe("arithmetic", size=3, width=16, heads=2, blocks=2, batch=32, warm_up_steps=10)
 """A recipe that takes milliseconds a step."""
+
+JUDGE = Recipe("game24", size=3, width=16, heads=2, blocks=1, batch=32, joined=True, begin_above=2)
+"""The same for a judge, with states of three numbers from the first step."""
 
 
 def trained(recipe: Recipe = TINY, steps: int = 12, seed: int = 0) -> Trainer:

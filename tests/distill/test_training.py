@@ -15,7 +15,7 @@ from distill.errors import BadRecipe
 from distill.evaluate import credit, exam, score, score_amplified, score_trivial, untrained
 from distill.recipe import Arm, Recipe, preset
 from distill.rounds import Course, run_arm
-from distill.training import Trainer, answer_loss, table_task
+from distill.training import Trainer, answer_loss
 from distill.vocabulary import IGNORE
 from tests.distill.kit import TINY, same_weights
 
@@ -181,5 +181,3 @@ def test_recipes_hold_together() -> None:
             Recipe(task="arithmetic", size=3, **wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(BadRecipe, match="no preset"):
         preset("arithmetic", "huge")
-    with pytest.raises(BadRecipe, match="no table step"):
-        table_task("game24")

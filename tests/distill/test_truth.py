@@ -6,12 +6,13 @@ from typing import NoReturn
 import pytest
 
 from decomposition.tasks.arithmetic import Arithmetic
+from decomposition.tasks.game24 import Game24
 from decomposition.tasks.permutation import Permutation
 from decomposition.tasks.table import AnyTableTask
 from distill.checkpoint import load_checkpoint, save_checkpoint
 from distill.recipe import Arm, Recipe
 from distill.training import Trainer
-from tests.distill.kit import TINY, same_weights
+from tests.distill.kit import JUDGE, TINY, same_weights
 from tests.distill.test_checkpoint import PERMUTATION
 
 FORBIDDEN = ("truth", "correct", "depth_class", "trivial", "broken_invariants", "table_truth")
@@ -34,8 +35,8 @@ def poisoned(task: AnyTableTask) -> AnyTableTask:
 @pytest.mark.parametrize("arm", ["amplified", "frozen_frontier", "self_training"])
 @pytest.mark.parametrize(
     ("recipe", "task"),
-    [(TINY, Arithmetic()), (PERMUTATION, Permutation(4))],
-    ids=["arithmetic", "permutation"],
+    [(TINY, Arithmetic()), (PERMUTATION, Permutation(4)), (JUDGE, Game24())],
+    ids=["arithmetic", "permutation", "game24"],
 )
 def test_poisoned_truth_changes_nothing(
     recipe: Recipe, task: AnyTableTask, arm: Arm, tmp_path: Path
