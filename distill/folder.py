@@ -34,6 +34,7 @@ _RECORD_BYTES: Final = 1 << 20
 _WEIGHT_BYTES: Final = 1 << 30
 _LARGEST: Final = 1 << 16
 """The greatest number in an architecture, so that nothing absurd is allotted."""
+_AT_LEAST_ONE: Final = frozenset({"width", "heads", "widening"})
 _CODE_SUFFIXES: Final = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib")
 _ARCHIVE: Final = b"PK\x03\x04"
 _SNIFFED: Final = 1 << 20
@@ -135,8 +136,10 @@ def load_student(folder: Path, task: str | None = None) -> Loaded:
     if sha256(weights).hexdigest() != record.sha256:
         raise BadStudent(folder / WEIGHTS, f"hash mismatch: {RECORD} tells another sha256")
     known = _vocabulary(folder, record)
+    layers = _layers(folder / WEIGHTS, weights)
+    _check_size(folder, record.architecture, len(weights))
     student = Student(record.architecture, torch.Generator().manual_seed(0))
-    student.load_state_dict(_weights(folder / WEIGHTS, weights, student.state_dict()))
+    student.load_state_dict(_fitting(folder / WEIGHTS, layers, student.state_dict()))
     student.requires_grad_(requires_grad=False)
     return Loaded(record, known.task, student, known)
 
@@ -145,6 +148,13 @@ def load_student(folder: Path, task: str | None = None) -> Loaded:
 
 
 def _bytes(folder: Path, name: str, most: int) -> bytes:
+    try:
+        return _read(folder, name, most)
+    except OSError as wrong:
+        raise BadStudent(Path(str(folder)[:200]), f"cannot be read: {wrong.strerror}") from wrong
+
+
+def _read(folder: Path, name: str, most: int) -> bytes:
     path = folder / name
     if not path.is_file():
         _refuse_code_instead(folder)
@@ -172,6 +182,10 @@ def _would_run(content: bytes) -> bool:
     """Whether this is a pickle, bare or in an archive. Nothing of it is executed."""
     if content.startswith(_ARCHIVE):
         return True
+    # Too long to be read to its end: protocols 2 and up name themselves, where a file of weights
+    # has the length of its header, which is never so large.
+    if len(content) > _SNIFFED and content[0] == 0x80 and any(content[3:8]):
+        return True
     try:
         last = ""
         for opcode, _, _ in pickletools.genops(BytesIO(content[:_SNIFFED])):
@@ -192,9 +206,11 @@ def _record(folder: Path) -> StudentRecord:
     if record.format != FORMAT:
         raise BadStudent(path, f"has format {record.format}, this is format {FORMAT}")
     sizes = msgspec.structs.asdict(record.architecture)
-    absurd = [name for name, size in sizes.items() if not 0 <= size <= _LARGEST]
-    if absurd or record.architecture.heads < 1 or record.architecture.width < 1:
-        raise BadStudent(path, f"the architecture is out of range ({', '.join(absurd) or 'width'})")
+    absurd = [
+        name for name, size in sizes.items() if not (name in _AT_LEAST_ONE) <= size <= _LARGEST
+    ]
+    if absurd:
+        raise BadStudent(path, f"the architecture is out of range ({', '.join(absurd)})")
     return record
 
 
@@ -217,25 +233,62 @@ def _vocabulary(folder: Path, record: StudentRecord) -> Vocabulary:
     if known.symbols != record.vocabulary:
         told, own = " ".join(record.vocabulary[:20]), " ".join(known.symbols[:20])
         raise BadStudent(folder, f"its vocabulary is [{told}], that of {record.task} is [{own}]")
-    sizes, form = record.architecture, known.form
-    fits = (
-        sizes.symbols == len(known.symbols)
-        and sizes.roles == len(form.roles)
-        and sizes.places >= form.places
-        and sizes.fact_symbols == form.fact_symbols
-        and sizes.copied == form.copied
-        and sizes.width % sizes.heads == 0
-    )
-    if not fits:
-        raise BadStudent(folder, f"its architecture does not fit the forms of {record.task}")
+    wrong = _misfits(record, known)
+    if wrong:
+        raise BadStudent(folder, f"its architecture is not one for {record.task}: {wrong[0]}")
     return known
 
 
-def _weights(path: Path, content: bytes, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _misfits(record: StudentRecord, known: Vocabulary) -> list[str]:
+    """What of an architecture the forms of the task contradict, both sides named."""
+    sizes, form = record.architecture, known.form
+    wanted = {
+        "symbols": {len(known.symbols)},
+        "roles": {len(form.roles)},
+        "facts": {record.size if form.fact_symbols else 0},
+        "fact_symbols": {form.fact_symbols},
+        "copied": {form.copied},
+        # Joined tokens have no places that an offset could move.
+        "joined": {0} if form.shifts else {0, form.tokens},
+    }
+    wrong = [
+        f"{name} is {told}, not {' or '.join(map(str, sorted(right)))}"
+        for name, right in wanted.items()
+        if (told := getattr(sizes, name)) not in right
+    ]
+    if sizes.places < form.places:
+        wrong.append(f"places is {sizes.places}, not {form.places} or more")
+    if sizes.width % sizes.heads:
+        wrong.append(f"{sizes.heads} heads do not share a width of {sizes.width}")
+    return wrong
+
+
+def _check_size(folder: Path, sizes: Architecture, held: int) -> None:
+    """Nothing, if the weights can be in so many bytes; so nothing is allotted for others.
+
+    Raises:
+        BadStudent: The architecture asks for more.
+    """
+    maps = (sizes.blocks + sizes.fact_blocks) * (4 + 2 * sizes.widening)
+    maps += sizes.joined + sizes.fact_symbols
+    rows = 2 * sizes.symbols + sizes.roles + sizes.places
+    asked = (maps * sizes.width + rows) * sizes.width
+    if 4 * asked > held:
+        raise BadStudent(
+            folder / WEIGHTS, f"holds {held // 4} numbers, the record asks for {asked} and more"
+        )
+
+
+def _layers(path: Path, content: bytes) -> dict[str, Tensor]:
     try:
-        weights = safetensors.torch.load(content)
+        return safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as wrong:
         raise BadStudent(path, f"is no file of weights ({wrong})") from wrong
+
+
+def _fitting(
+    path: Path, weights: dict[str, Tensor], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     for name in sorted({*weights, *expected}):
         told, wanted = weights.get(name), expected.get(name)
         if told is None or wanted is None:
