@@ -27,6 +27,8 @@ from distill.vocabulary import IGNORE, Answers, Vocabulary
 
 CHUNK: Final = 4096
 """Questions in one forward pass of an answering student, at most."""
+MOST_FILLED: Final = 2
+"""How many times as many questions a filled batch may hold: one read alone costs about twice."""
 _GENERATORS: Final = ("weights", "stream", "offsets", "probes", "replay", "audits")
 """One for each purpose, so that arms which differ in one draw alike in all others."""
 
@@ -119,6 +121,8 @@ class Trainer:
         """The questions of the last step."""
         self.latest: tuple[Questions, Amplified] | None = None
         """What the last step amplified, for who records rows; None for the supervised twins."""
+        self.rows_digest = ""
+        """Of all training rows so far; empty where nobody keeps them."""
         self._encoded: tuple[Tensor, Tensor | None] | None = None
         self.amplifier = Amplifier(self.task, recipe.size, self.taught, self.counts, overseer)
         self._stream = self._streaming("stream")
@@ -346,9 +350,43 @@ def answered(
 def _answered(
     student: Student, vocabulary: Vocabulary, questions: Questions, encoded: Tensor | None
 ) -> Answers:
+    together = _together(questions)
+    if together is None:
+        return _read(student, vocabulary, questions, encoded)
+    found = _read(student, vocabulary, together[0], encoded)
+    return Answers(found.values[together[1]], found.confidence[together[1]])
+
+
+def _read(
+    student: Student, vocabulary: Vocabulary, questions: Questions, encoded: Tensor | None
+) -> Answers:
     reading = vocabulary.read(questions, student.architecture.places)
     reading = replace(reading, encoded=encoded)
     return vocabulary.answers(questions, student(reading))
+
+
+def _together(questions: Questions) -> tuple[Questions, Tensor] | None:
+    """The questions of each context side by side, and where each of them stands (B,) int64.
+
+    Facts are then read once for a context instead of once for a question. Contexts with fewer
+    questions are filled up; None where that, or what there is to gain, is not worth it.
+    """
+    count, contexts = len(questions), questions.facts.shape[0]
+    if questions.per_context or not questions.facts.numel() or count < 2 * contexts:
+        return None
+    asked = torch.bincount(questions.contexts, minlength=contexts)  # (C,)
+    most = int(asked.max())
+    if contexts * most > MOST_FILLED * count:
+        return None
+    order = questions.contexts.argsort(stable=True)  # (B,)
+    first = asked.cumsum(0) - asked  # (C,)
+    column = torch.arange(count) - first.repeat_interleave(asked)  # (B,)
+    places = torch.empty_like(order)
+    places[order] = questions.contexts[order] * most + column
+    rows = questions.rows[:1].repeat(contexts * most, 1)  # (C * Q, F)
+    rows[places] = questions.rows
+    every = torch.arange(contexts).repeat_interleave(most)  # (C * Q,)
+    return Questions(rows, every, questions.facts, questions.seeds, most), places
 
 
 def answer_loss(log_probabilities: Tensor, targets: Tensor) -> Tensor:
