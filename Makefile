@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,distill]'
 	@touch $@
 
-demo: $(READY) ## the main job in one go
+demo: $(READY) ## the main job in one go: a student learns long sums, in about a minute
 	$(BIN)/workbench demo
 
 test: $(READY) ## run the tests

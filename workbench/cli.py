@@ -206,17 +206,39 @@ def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:
         typer.echo(described(summary), err=True)
 
 
-@app.command(epilog="Example: workbench demo --store demo.db")
+@app.command(epilog="Example: workbench demo --out my-demo")
 def demo(
-    store: Annotated[str, typer.Option(help="The store of the demo.")] = "",
-    puzzles: Annotated[int, typer.Option(min=1, max=1820, help="How many puzzles.")] = 60,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the demo; else workbench-demo, -2, ….")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            parser=option.whole_seed, metavar="N", help="Makes every draw repeatable; else 0."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=2, max=8, help="Digits of the longest sums; else 8.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the demo of the folder.")
+    ] = False,
     ascii_only: option.Ascii = False,
     json: option.Json = False,
 ) -> None:
-    """The main job in one go: a batch of puzzles, one tree, its replay, its verification."""
-    from workbench.demo import run_demo
+    """The main job in one go, in about a minute: a student learns long sums round by round."""
+    from workbench.demo import Wish, as_json, run_demo
+    from workbench.safe_output import shown
 
-    run_demo(store, puzzles, ascii_only=ascii_only, json=json)
+    wish = Wish(out, seed, size, resume=resume, ascii_only=ascii_only)
+
+    def say(text: str) -> None:
+        if not json:
+            typer.echo(shown(text))
+
+    came_of_it = run_demo(wish, say)
+    if json:
+        typer.echo(as_json(came_of_it))
 
 
 @tasks_app.callback(invoke_without_command=True)

@@ -1,96 +1,231 @@
-"""The demo: the main job in one go, on a laptop, without a key or a network."""
+"""The demo: a student learns long sums from an overseer that can do short ones, in one go."""
 
-import json as json_text
-import tempfile
+import shlex
+import shutil
+import sys
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Final
 
 import msgspec
-import typer
+from msgspec import Struct
+from rich.text import Text
 
-from decomposition.tasks.game24 import hands, solvable
-from traces.record import SessionRecord
-from workbench.amplify_run import described
-from workbench.batch import Summary, accept, batch, summarise, work
-from workbench.exits import Exit, stop
-from workbench.inputs import Line
-from workbench.places import file_of, open_store
-from workbench.terminal import BatchProgress, width
-from workbench.trace_views import Look, replayed, shown_tree, verified
+from distill.recipe import Arm
+from workbench import ask as asking
+from workbench.arm_run import ArmRun
+from workbench.demo_text import Shown, closing, line, opening, picture, status
+from workbench.exits import Exit, Interrupted, stop
+from workbench.iterate import Ended, Wanted, iterate
+from workbench.reports import write_report
+from workbench.rounds_progress import Progress
+from workbench.run_folder import Plan, RunFolder, read_as
+from workbench.trace_views import Look, shown_tree, verified
+from workbench.twin_process import ARM, TwinProcess, cores
 from workbench.wiring import Options
 
-RUN = "demo"
+TASK: Final = "arithmetic"
+PRESET: Final = "demo"
+ADDENDS: Final = ("48213907", "5530142")
+"""The question is asked with as many digits as the student learns."""
+FOLDER: Final = "workbench-demo"
+LINES: Final = 40
+"""Of a drawn tree, at most."""
 
 
-def run_demo(store_at: str, puzzles: int, *, ascii_only: bool, json: bool) -> None:
-    """Solve puzzles, draw one tree, replay a moment of it, verify the store, say what is next.
+class Wish(Struct, frozen=True):
+    """What the demo is asked to be; None is the preset's own."""
+
+    out: Path | None = None
+    seed: int | None = None
+    size: int | None = None
+    most_steps: int | None = None
+    per_level: int | None = None
+    resume: bool = False
+    ascii_only: bool = False
+
+
+def run_demo(wish: Wish, say: Callable[[str], None], *, beside: bool | None = None) -> Shown:
+    """Asks, trains a student and its twin, asks again; what came of it.
+
+    Args:
+        wish: What it is asked to be.
+        say: Takes the text for people, part by part.
+        beside: Train the twin at the same time; None for wherever there is a second core.
 
     Raises:
-        Complaint: The store of the demo exists, or its verification finds something.
+        Complaint: The folder is another run's, or the record does not verify.
+        Interrupted: Ctrl-C was pressed; the message says how to go on.
     """
-    place = store_at or str(Path(tempfile.mkdtemp(prefix="workbench-demo-")) / "demo.db")
-    path = file_of(place)
-    if path is not None and path.exists():
-        stop(f"{place} exists; name another store for the demo", Exit.STORAGE)
     began = time.monotonic()
-    chosen = _spread(puzzles)
-    say = _unsaid if json else _say
-    say(f"1. {len(chosen)} puzzles of the Game of 24, each broken into a tree of smaller states:")
-    with open_store(place, make=True) as store:
-        run = accept(store, RUN, batch(chosen, Options(reuse="joins")))
-        progress = BatchProgress(run.total, 0)
-        work(store, run, on_end=progress.ended)
-        progress.close()
-        summary = summarise(store, run)
-        say(described(summary))
-        row = _readable(store.register.sessions(run.number))
-    look = Look(None, None, 40, ascii_only)
-    say(f"\n2. One of the trees ({row.trace}), as it was deliberated:")
-    say(shown_tree(place, row.trace, look, path="", json=False))
-    say("\n3. The same tree as it stood in the middle, replayed from the record:")
-    moment = Look(row.count // 2, None, 12, ascii_only)
-    for text in replayed(place, row.trace, moment, json=False):
-        say(text)
-    say("\n4. Every hash, digest and count of the store, derived again:")
-    text, sound = verified(place, [], anchor="", json=False)
-    say(text)
-    if json:
-        _say(_as_json(place, summary, row.trace, sound=sound))
-    if not sound:
-        stop("the store of the demo does not verify", Exit.DIVERGED)
-    say(
-        f"\nDone in {time.monotonic() - began:.1f} s ({width()} columns). Try next:\n"
-        f"  workbench ask 'make 24 from 4 5 6 10' --store {place}\n"
-        f"  workbench trace replay {row.trace} --store {place}\n"
-        f"  workbench ask '487 + 1956' --by vote:3:faulty:0.05:expert --store {place}"
-    )
+    if wish.resume and wish.out is None:
+        stop("--resume needs the folder of the demo: --out DIR")
+    together = cores() > 1 if beside is None else beside
+    demo = Demo(wish.out or _free_folder(), wish, say, beside=together)
+    try:
+        return demo.run(began)
+    except (KeyboardInterrupt, Interrupted) as error:
+        raise Interrupted(*demo.how_to_go_on()) from error
+    finally:
+        demo.close()
 
 
-def _spread(puzzles: int) -> list[Line]:
-    """Solvable hands, spread evenly over all of them."""
-    every = [hand for hand in hands() if solvable(hand)]
-    chosen = every[:: max(1, len(every) // puzzles)][:puzzles]
-    return [
-        Line("-".join(map(str, hand)), f"make 24 from {' '.join(map(str, hand))}")
-        for hand in chosen
-    ]
+def as_json(shown: Shown) -> str:
+    """What came of it as one JSON object."""
+    return msgspec.json.encode(shown).decode()
 
 
-def _readable(rows: list[SessionRecord]) -> SessionRecord:
-    """A tree that is worth looking at and fits a screen."""
-    answered = [row for row in rows if row.status == "answered"]
-    return min(answered, key=lambda row: abs(row.workspaces - 18))
+class Demo:
+    """One demo under way."""
+
+    def __init__(self, out: Path, wish: Wish, say: Callable[[str], None], *, beside: bool) -> None:
+        self._folder, self._wish, self._say = RunFolder(out), wish, say
+        self._beside = beside
+        self._store = str(out / "traces.db")
+        self._progress = Progress(transient=True)
+        self._twin: TwinProcess | None = None
+        self._began = 0.0
+
+    def run(self, began: float) -> Shown:
+        """The whole demo.
+
+        Args:
+            began: When, on the monotonic clock.
+        """
+        self._began = began
+        ended = self._trained()
+        self._progress.close()
+        report = write_report(ended.folder)
+        size, student = ended.summary.size, self._folder.student("final")
+        options = Options(policy="amplify", student=str(student))
+        asked = self._asked(size, options)
+        sound = verified(self._store, [], anchor="", json=False)[1]
+        shown = Shown(
+            folder=str(ended.folder),
+            report=str(report),
+            student=str(student),
+            store=self._store,
+            question=asked.question,
+            answer=asked.ending.answer,
+            trace=asked.row.trace,
+            verified=sound,
+            seconds=time.monotonic() - began,
+            try_next=self._try_next(asked.question, asked.row.trace),
+            other_arms=self._other_arms(ended),
+            summary=ended.summary,
+        )
+        rounds = [told for told in self._folder.read_rounds() if told.arm == "amplified"]
+        self._say(closing(shown, rounds, self._drawn(asked.row.trace)))
+        if not sound:
+            stop(f"{self._store} does not verify; look: {program()} trace verify", Exit.DIVERGED)
+        return shown
+
+    def how_to_go_on(self) -> list[str]:
+        """After Ctrl-C, if there is anything to go on with."""
+        if not self._folder.plan.exists():
+            return []
+        return [f"go on with: {_command('demo', '--out', self._folder.path, '--resume')}"]
+
+    def close(self) -> None:
+        """Ends what is under way."""
+        self._progress.close()
+        if self._twin is not None:
+            self._twin.leave()
+
+    # -- training ----------------------------------------------------------------------------
+
+    def _trained(self) -> Ended:
+        wish = self._wish
+        wanted = Wanted(
+            TASK,
+            preset=PRESET,
+            arms=ARM,
+            seed=wish.seed,
+            size=wish.size,
+            most_steps=wish.most_steps,
+            per_level=wish.per_level,
+        )
+        return iterate(
+            wanted,
+            self._folder.path,
+            resume=wish.resume,
+            tell=self._stepped,
+            before_arm=self._before_arm,
+        )
+
+    def _before_arm(self, folder: RunFolder, arm: Arm, like: ArmRun | None) -> None:
+        """Starts the twin beside the amplified arm, and waits for it before its own turn."""
+        del arm
+        if like is None:
+            if self._beside and not folder.checkpoint(ARM).exists():
+                self._twin = TwinProcess(folder)
+            self._open(read_as(folder.plan, Plan).recipe.size)
+        elif self._twin is not None:
+            self._twin.end(like, lambda: self._waited(like))
+
+    def _open(self, size: int) -> None:
+        asked = self._asked(size, Options())
+        tree = self._drawn(asked.row.trace)
+        self._say(opening(asked.question, size, self._store, asked.ending.calls, tree))
+
+    def _stepped(self, run: ArmRun) -> None:
+        if self._twin is not None and run.arm == "amplified":
+            self._twin.tell(run)
+        seconds = time.monotonic() - self._began
+        self._progress.say(
+            lambda: line(run, seconds), lambda: Text(picture(run.rounds, status(run, seconds)))
+        )
+
+    def _waited(self, run: ArmRun) -> None:
+        """While the twin alone is at work."""
+        seconds = time.monotonic() - self._began
+        said = f"{seconds:.0f} s: X is done; its twin takes its last steps"
+        self._progress.say(lambda: said, lambda: Text(picture(run.rounds, said)))
+
+    # -- the question ------------------------------------------------------------------------
+
+    def _asked(self, size: int, options: Options) -> asking.Asked:
+        """The question with as many digits, deliberated and recorded."""
+        left, right = (each[: size - place] for place, each in enumerate(ADDENDS))
+        ascii_only = self._wish.ascii_only
+        return asking.ask(f"{left} + {right}", options, None, self._store, ascii_only=ascii_only)
+
+    def _drawn(self, trace: str) -> str:
+        look = Look(None, None, LINES, self._wish.ascii_only)
+        return shown_tree(self._store, trace, look, path="", json=False)
+
+    # -- commands ----------------------------------------------------------------------------
+
+    def _try_next(self, question: str, trace: str) -> tuple[str, ...]:
+        student = self._folder.student("final")
+        return (
+            _command("ask", question, "--policy", "cascade", "--student", student),
+            _command("evaluate", student, "--task", TASK),
+            _command("trace", "replay", trace, "--store", self._store),
+        )
+
+    def _other_arms(self, ended: Ended) -> str:
+        out = self._folder.path.with_name(f"{self._folder.path.name}-arms")
+        summary = ended.summary
+        chosen = ["--preset", PRESET, "--seed", summary.seed, "--size", summary.size]
+        return _command("iterate", TASK, *chosen, "--out", out)
 
 
-def _say(text: str) -> None:
-    typer.echo(text)
+def program() -> str:
+    """The command line as it was called, such as `workbench` or `.venv/bin/workbench`."""
+    called = sys.argv[0]
+    name = Path(called).name
+    found = shutil.which(name)
+    return name if found and Path(found).absolute() == Path(called).absolute() else called
 
 
-def _unsaid(text: str) -> None:
-    """Nothing: with `--json` there is one object alone."""
-    del text
+def _command(*words: object) -> str:
+    return shlex.join([program(), *map(str, words)])
 
 
-def _as_json(place: str, summary: Summary, trace: str, *, sound: bool) -> str:
-    told = {"store": place, "trace": trace, "verified": sound, **msgspec.to_builtins(summary)}
-    return json_text.dumps(told)
+def _free_folder() -> Path:
+    """The first folder of the demo's name that is not there yet."""
+    paths = (Path(FOLDER if number == 1 else f"{FOLDER}-{number}") for number in count(1))
+    return next(path for path in paths if not path.exists())

@@ -2,9 +2,10 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 
@@ -18,33 +19,60 @@ _ROWS = 12
 """Rounds that are shown, at most."""
 
 
+class Progress:
+    """Says now and then how far something is."""
+
+    def __init__(self, *, transient: bool = False) -> None:
+        """Progress on standard error, which says nothing yet.
+
+        Args:
+            transient: Take the last picture away at the end.
+        """
+        self._console = Console(stderr=True, highlight=False)
+        self._transient = transient
+        self._live: Live | None = None
+        self._last = time.monotonic()
+
+    def say(self, line: Callable[[], str], picture: Callable[[], RenderableType]) -> None:
+        """Says something, if enough time has passed.
+
+        Args:
+            line: Without a terminal.
+            picture: On one.
+        """
+        now = time.monotonic()
+        if now - self._last < (REDRAW_S if self._console.is_terminal else REPORT_S):
+            return
+        self._last = now
+        if not self._console.is_terminal:
+            sys.stderr.write(f"{line()}\n")
+            sys.stderr.flush()
+            return
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=self._transient)
+            self._live.start()
+        self._live.update(picture(), refresh=True)
+
+    def close(self) -> None:
+        """Ends the picture."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
 class RoundsProgress:
     """Tells of an arm after each step, not too often."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        self._last = time.monotonic()
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False)
-            self._live.start()
+        self._progress = Progress()
 
     def stepped(self, run: "ArmRun") -> None:
         """One step was taken."""
-        now = time.monotonic()
-        if now - self._last < (REPORT_S if self._live is None else REDRAW_S):
-            return
-        self._last = now
-        if self._live is None:
-            sys.stderr.write(f"{_line(run)}\n")
-            sys.stderr.flush()
-        else:
-            self._live.update(_table(run), refresh=True)
+        self._progress.say(lambda: _line(run), lambda: _table(run))
 
     def close(self) -> None:
         """Leaves the last table where it stands."""
-        if self._live is not None:
-            self._live.stop()
+        self._progress.close()
 
 
 def _line(run: "ArmRun") -> str:

@@ -63,7 +63,7 @@ class Beside:
         self.twin.tell(run)
         step = run.trainer.step
         if step in (self._kill_at, self._stop_at):
-            until(twin_folder(run.folder.path).checkpoint(ARM).exists)
+            until(twin_folder(run.folder.path).checkpoint(ARM).exists, 300)
         if step == self._kill_at:
             os.kill(self.twin.number, signal.SIGKILL)
         if step == self._stop_at:

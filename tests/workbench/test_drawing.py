@@ -143,13 +143,13 @@ def test_every_command_has_an_example_and_json(command: tuple[str, ...], run: Ru
 
 def test_json_is_json(run: Run) -> None:
     """With `--json` standard output is JSON and nothing else."""
-    demo = run("demo", "--puzzles", "2", "--store", "demo.db", "--json")
-    assert json.loads(demo.out)["verified"] is True
+    asked = run("ask", "487 + 1956", "--store", "sums.db", "--json")
+    assert json.loads(asked.out)["answer"] == "2443"
     made = run("tasks", "make", "game24", "--count", "2", "--out", "q.jsonl", "--json")
     assert json.loads(made.out) == {"task": "game24", "out": "q.jsonl", "questions": 2}
-    shown = run("trace", "show", "last", "--path", "0", "--json", "--store", "demo.db")
+    shown = run("trace", "show", "last", "--path", "0", "--json", "--store", "sums.db")
     assert json.loads(shown.out)["path"] == "0"
-    removed = run("trace", "gc", "last", "--yes", "--json", "--force", "--store", "demo.db")
+    removed = run("trace", "gc", "last", "--yes", "--json", "--force", "--store", "sums.db")
     assert json.loads(removed.out)["sessions"] == 1
 
 
