@@ -24,7 +24,8 @@ PER_LEVEL: Final = 500
 """Held-out questions of a level, unless told otherwise."""
 _SEED: Final = 7_919
 """Added to a run's seed, so that an exam's draws are its own."""
-_TRIES: Final = 8
+_LOWEST_DRAWS: Final = 16_384
+"""Enough to meet every question of a lowest level that has a few hundred."""
 _POOL: Final = 32
 """Questions drawn for one that is asked, where classes are unequally frequent."""
 
@@ -73,7 +74,7 @@ def exam(
         rows, seen = _each_class(task, stream, range(low, high + 1), per_level)
         return _with_truth(task, size, bare(rows), seen)
     questions = stream.draw(drawn[per_level:])
-    lowest = stream.draw(torch.full((per_level * _TRIES,), low)).rows
+    lowest = stream.draw(torch.full((_LOWEST_DRAWS,), low)).rows
     distinct = sorted({tuple(int(number) for number in row) for row in lowest})
     rows = torch.cat((torch.tensor(distinct), questions.rows))
     every = Questions(rows, rows.new_zeros(len(rows)), questions.facts)

@@ -95,7 +95,7 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
 
 PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
     {
-        ("arithmetic", "small"): Recipe("arithmetic", size=6),
+        ("arithmetic", "small"): Recipe("arithmetic", size=6, begin_above=1, settle_steps=600),
         ("arithmetic", "demo"): Recipe("arithmetic", size=8),
         ("permutation", "small"): Recipe(
             "permutation",
@@ -108,10 +108,10 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             fact_blocks=3,
             joined=True,
             begin_above=1,
-            audit_share=0.25,
-            promote_at=0.9,
-            settle_steps=1500,
-            most_steps=6000,
+            audit_share=0.5,
+            promote_at=0.6,
+            settle_steps=4000,
+            most_steps=7000,
         ),
         ("game24", "small"): Recipe(
             "game24",

@@ -252,11 +252,11 @@ class Arithmetic(TableTask[Calculation]):
     def table_draw(self, xp: Namespace, draws: Array, levels: Array, size: int) -> Array:
         """Two numbers of as many digits as the level, with or without a carry.
 
-        In one of four questions one of them is shorter: of any number of digits from none, which
+        In one of two questions one of them is shorter: of any number of digits from none, which
         is 0, so that what is left of a shorter number is asked about, too.
         """
         del size
-        carry, which, short = draws[:, 2] % 2, draws[:, 2] // 2 % 8, draws[:, 2] // 16
+        carry, which, short = draws[:, 2] % 2, draws[:, 2] // 2 % 4, draws[:, 2] // 8
         fewer = short % (levels + 1)
         left = _drawn_number(xp, draws[:, 0], xp.where(which == 0, fewer, levels))
         right = _drawn_number(xp, draws[:, 1], xp.where(which == 1, fewer, levels))

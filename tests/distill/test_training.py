@@ -134,11 +134,11 @@ def test_arms_beside_a_score() -> None:
     assert alone.by_depth["1"] == alone.by_depth["2"] == 1
     assert alone.by_depth["4"] < 0.05
     trivial = score_trivial(examined)
-    assert trivial.by_depth["4"] < 0.05
+    assert trivial.by_depth["4"] < 0.15
     assert trivial.n == 200 + 3 * 300
     student = score(examined, untrained(replace(EASY, size=4), task, 0))
     assert set(credit(alone, student, trivial)) == {"1", "2", "3", "4"}
-    assert credit(alone, student, trivial)["2"] > 0.9
+    assert credit(alone, student, trivial)["2"] > 0.8
 
 
 def test_an_arm_takes_as_many_steps_as_the_run_that_it_follows() -> None:
