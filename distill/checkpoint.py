@@ -49,6 +49,8 @@ class RunState(Struct, frozen=True, forbid_unknown_fields=True):
     """Of the contexts of each batch that is kept for replay."""
     buffer_grouped: list[int]
     """`per_context` of the same batches: another grouping would round differently."""
+    rows_digest: str = ""
+    """Of all training rows so far; empty where nobody keeps them."""
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -64,6 +66,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         trainer.follows,
         [learned.questions.seeds for learned in trainer.buffer],
         [learned.questions.per_context for learned in trainer.buffer],
+        trainer.rows_digest,
     )
     told = msgspec.json.encode(state)
     weights = safetensors.torch.save(_tensors(trainer))
@@ -174,6 +177,7 @@ def _restore(trainer: Trainer, state: RunState, tensors: Mapping[str, Tensor]) -
     _restore_optimiser(trainer, _under(tensors, "optimiser"))
     trainer.step = state.step
     trainer.curriculum = state.curriculum
+    trainer.rows_digest = state.rows_digest
     for name in Counts.__struct_fields__:
         setattr(trainer.counts, name, getattr(state.counts, name))
     trainer.buffer = [

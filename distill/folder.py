@@ -78,7 +78,7 @@ class Loaded(Struct, frozen=True):
 
 
 def described(
-    trainer: Trainer, number: int = 0, metrics: Mapping[str, float] | None = None, rows: str = ""
+    trainer: Trainer, number: int = 0, metrics: Mapping[str, float] | None = None
 ) -> StudentRecord:
     """The record of a run's averaged student as it stands.
 
@@ -86,7 +86,6 @@ def described(
         trainer: The run.
         number: Of the round.
         metrics: What was measured, by name.
-        rows: Digest of its training rows, where a store has them.
     """
     recipe = trainer.recipe
     return StudentRecord(
@@ -102,9 +101,16 @@ def described(
         round=number,
         step=trainer.step,
         highest_label=trainer.curriculum.frontier,
-        rows_digest=rows,
+        rows_digest=trainer.rows_digest,
         metrics=dict(metrics or {}),
     )
+
+
+def as_teacher(trainer: Trainer, teacher: Student) -> Loaded:
+    """A copy of a run's teacher as it would be loaded, had it been saved as it stands."""
+    weights = safetensors.torch.save({k: v.clone() for k, v in teacher.state_dict().items()})
+    record = msgspec.structs.replace(described(trainer), sha256=sha256(weights).hexdigest())
+    return Loaded(record, trainer.task, teacher, trainer.vocabulary)
 
 
 def save_student(folder: Path, student: Student, record: StudentRecord) -> StudentRecord:

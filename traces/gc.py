@@ -58,6 +58,7 @@ def remove(
     before_us: int | None = None,
     force: bool = False,
     rehearse: bool = False,
+    own: Sequence[str] = (),
 ) -> Removed:
     """Remove sessions, or a run with its sessions.
 
@@ -68,6 +69,7 @@ def remove(
             somebody works it or its run.
         force: Also what other sessions took answers or turns from; their events are marked.
         rehearse: Change nothing; say what would be removed.
+        own: Leases of whoever asks, which are no obstacle.
 
     Raises:
         UnknownId: There is no such session or run.
@@ -79,7 +81,8 @@ def remove(
     runs = [store.register.find_run(run).number] if run else []
     store.flush()
     with store.database.writing() as writer:
-        gone = _chosen(writer, sessions, runs, before_us)
+        under_way = {name: each for name, each in held(writer).items() if name not in own}
+        gone = _chosen(writer, sessions, runs, before_us, under_way)
         orphans = _orphans(writer, gone)
         if orphans and not (force or rehearse):
             raise _needed(writer, [session for session, _ in orphans])
@@ -96,14 +99,17 @@ def remove(
 
 
 def _chosen(
-    writer: Writer, sessions: Sequence[int], runs: Sequence[int], before_us: int | None
+    writer: Writer,
+    sessions: Sequence[int],
+    runs: Sequence[int],
+    before_us: int | None,
+    under_way: dict[str, Held],
 ) -> dict[int, str]:
     """The sessions to remove, with their traces.
 
     Raises:
         Held: Somebody works one that was named, or a run that was.
     """
-    under_way = held(writer)
     named: list[Row] = []
     for some in in_groups(sessions, _AT_ONCE):
         named += writer.rows(_BY_NUMBER, some)

@@ -198,13 +198,25 @@ class Register:
         """
         new = SessionRecord(0, _new_trace(), run, idx, now_us, "running", seed, config)
         with self._database.writing() as writer:
-            # The names stand in this file, the values are bound.
-            sql = (
-                f"INSERT INTO {_INTO_SESSION} "  # noqa: S608
-                f"VALUES ({marks(len(_NEW))}) RETURNING id"
-            )
-            number = int(writer.rows(sql, _row(new))[0][0])
-        return replace(new, number=number, head=genesis(new.trace))
+            return _opened(writer, new)
+
+    def open_sessions(
+        self, run: int, configs: Sequence[str], *, now_us: int, seed: int = 0
+    ) -> list[SessionRecord]:
+        """Begin sessions of a run that has no lines for them, in one transaction.
+
+        Args:
+            configs: One for each.
+
+        Raises:
+            StoreStopped: The store does not take them.
+        """
+        with self._database.writing() as writer:
+            rows = [
+                SessionRecord(0, _new_trace(), run, idx, now_us, "running", seed, config)
+                for idx, config in enumerate(configs)
+            ]
+            return [_opened(writer, row) for row in rows]
 
     def begin(self, number: int, now_us: int, config: str = "") -> None:
         """Say that a waiting or stopped session is worked; goes into the next commit.
@@ -366,6 +378,14 @@ def _check(ending: Ending) -> None:
 
 def _new_trace() -> str:
     return f"t-{token_hex(_TRACE_BYTES)}"
+
+
+def _opened(writer: Writer, new: SessionRecord) -> SessionRecord:
+    """A new session with the number that it was given."""
+    # The names stand in this file, the values are bound.
+    sql = f"INSERT INTO {_INTO_SESSION} VALUES ({marks(len(_NEW))}) RETURNING id"  # noqa: S608
+    number = int(writer.rows(sql, _row(new))[0][0])
+    return replace(new, number=number, head=genesis(new.trace))
 
 
 def _row(new: SessionRecord) -> tuple[object, ...]:

@@ -42,6 +42,8 @@ class RecordedRow(Struct, frozen=True):
     row: str
     """`ARM/STEP.PLACE`."""
     teacher_step: int = 0
+    derived: bool = False
+    """Whether the tree was built from the row afterwards, and not by the student at work."""
 
 
 class Found(Struct, frozen=True):

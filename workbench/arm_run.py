@@ -7,7 +7,7 @@ what is told of them, but for the seconds.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -25,6 +25,9 @@ from traces.rounds_record import Round, Spent
 from workbench.rounds_summary import Finished
 from workbench.run_folder import Plan, RunFolder, read_as, write_json
 from workbench.scoring import Examiner
+
+if TYPE_CHECKING:
+    from workbench.row_keeping import RowKeeper
 
 SAVE_EVERY_S: Final = 5.0
 """Seconds of work that a kill may cost, at most, one step and its measurement apart."""
@@ -74,6 +77,7 @@ class ArmRun:
         arm: Arm,
         examiner: Examiner,
         like: "ArmRun | None" = None,
+        keeper: "RowKeeper | None" = None,
     ) -> None:
         """An arm at its beginning, or where its last checkpoint stands.
 
@@ -83,6 +87,7 @@ class ArmRun:
             arm: Which one.
             examiner: What it is measured with; its overseer is the one that amplifies.
             like: The amplified arm, whose levels, steps and rounds it follows.
+            keeper: Keeps its training rows; None for an arm whose students are not kept.
         """
         self.folder, self.plan, self.examiner = folder, plan, examiner
         self.arm: Arm = arm
@@ -94,6 +99,9 @@ class ArmRun:
         told = folder.read_rounds() if kept else []
         self.rounds = [each for each in told if each.arm == arm and each.step <= self.trainer.step]
         self.latest: StepReport | None = None
+        self.keeper = keeper
+        if keeper is not None:
+            keeper.begin(self.trainer)
 
     def _begun(self) -> Trainer:
         return Trainer(
@@ -144,9 +152,9 @@ class ArmRun:
             ended = self._step(before)
             tell(self)
             if ended or time.monotonic() - saved >= save_every_s:
-                self._save(time.monotonic() - saved)
+                self._save(saved)
                 saved = time.monotonic()
-        self._save(time.monotonic() - saved)
+        self._save(saved)
 
     @property
     def over(self) -> bool:
@@ -159,7 +167,7 @@ class ArmRun:
 
     def _step(self, before: Sequence[Round]) -> bool:
         """One step with its measurements; whether a round ended."""
-        report = self.latest = self.trainer.run_step()
+        report = self.latest = self._stepped()
         self.progress.losses.append(report.loss_nats)
         self.progress.kept.append(report.kept)
         self._measure()
@@ -168,6 +176,16 @@ class ArmRun:
             self._close_round(before, promoted=report.promoted)
         return ended
 
+    def _stepped(self) -> StepReport:
+        """One step of training, with its rows."""
+        keeper, trainer = self.keeper, self.trainer
+        if keeper is None:
+            return trainer.run_step()
+        keeper.before(trainer, first=trainer.step == self.rounds[-1].step)
+        report = trainer.run_step()
+        keeper.after(trainer)
+        return report
+
     def _ends_round(self, report: StepReport) -> bool:
         if self._like is not None:
             return any(each.step == report.step for each in self._like.rounds)
@@ -175,8 +193,11 @@ class ArmRun:
         frozen = recipe.regime == "frozen" and report.step % recipe.round_steps == 0
         return report.promoted or frozen or self.trainer.finished
 
-    def _save(self, seconds: float) -> None:
-        self.progress.wall_s += seconds
+    def _save(self, since: float) -> None:
+        """Writes the run as it stands; rows and measurements before the checkpoint."""
+        if self.keeper is not None:
+            self.keeper.flush()
+        self.progress.wall_s += time.monotonic() - since
         write_json(self.folder.progress(self.arm), self.progress)
         save_checkpoint(self.trainer, self.folder.checkpoint(self.arm))
 

@@ -70,6 +70,21 @@ def iterate(
             "biased:NAME:SPEC, or FILE.py:NAME, a function (xp, rows, answers) -> TableStep.",
         ),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Where training rows and recorded trees go; else traces.db in the folder."
+        ),
+    ] = None,
+    record_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the labels whose trees are recorded as traces, beside a few a round; "
+            "else 0.0005. 0 for none at all.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run of the folder.")
     ] = False,
@@ -79,7 +94,19 @@ def iterate(
     from workbench.iterate import Wanted
 
     wanted = Wanted(
-        task, preset, regime, rounds, student, arms, seed, size, most_steps, per_level, overseer
+        task,
+        preset,
+        regime,
+        rounds,
+        student,
+        arms,
+        seed,
+        size,
+        most_steps,
+        per_level,
+        overseer,
+        store,
+        record_share,
     )
     _print_ended(_iterated(wanted, out, resume=resume), json=json)
 

@@ -101,6 +101,42 @@ def verify(
         raise typer.Exit(Exit.DIVERGED)
 
 
+@trace_app.command(epilog="Example: workbench trace derive 12.5 --store arithmetic/traces.db")
+def derive(
+    row: Annotated[
+        str, typer.Argument(help="A training row, STEP.PLACE: its step and its place in the batch.")
+    ] = "",
+    run: Annotated[str, typer.Option(help="Its run, where the store has rows of several.")] = "",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Derive the row of every recorded tree; exit 6 where one differs."
+        ),
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Record the tree as a trace.")] = False,
+    width: Width = None,
+    lines: Lines = 200,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    ascii_only: option.Ascii = False,
+    json: option.Json = False,
+) -> None:
+    """Build the tree of a training row again, from the row alone."""
+    from workbench.derive_view import compared, derived
+    from workbench.exits import stop
+    from workbench.trace_views import Look
+
+    if bool(row) == check or (check and keep):
+        stop("name a row, such as 12.5, or give --check alone")
+    if not check:
+        look = Look(None, width, lines, ascii_only)
+        typer.echo(derived(store, row, run=run, look=look, keep=keep, json=json))
+        return
+    text, sound = compared(store, run=run, json=json)
+    typer.echo(text)
+    if not sound:
+        raise typer.Exit(Exit.DIVERGED)
+
+
 @trace_app.command(epilog="Example: workbench trace redact t-1a2b --event 7 --reason 'a name'")
 def redact(
     trace: Trace,

@@ -88,6 +88,11 @@ def _same(out: Path, other: Path) -> bool:
     return out.resolve() == other.resolve() or (out.exists() and out.samefile(other))
 
 
+def is_part(path: Path) -> bool:
+    """Whether a file is what `write_whole` left when it was killed."""
+    return path.name.startswith(".workbench-") and path.suffix == ".new"
+
+
 def write_whole(out: Path, pieces: Iterable[bytes]) -> int:
     """Write pieces through a temporary file, so that no half file stays; how many there were.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final, get_args
 
 from msgspec import Struct
@@ -14,11 +15,14 @@ from distill.recipe import Arm, Recipe, Regime, preset
 from distill.table_student import TableStudent
 from distill.threads import set_threads
 from distill.training import table_task
+from traces.training_rows import OWN_ARM
 from workbench.arm_run import SAVE_EVERY_S, ArmRun
 from workbench.exits import Exit, Interrupted, stop
+from workbench.files import is_part
 from workbench.foretold import Foretold, of_frontier
 from workbench.overseers import Overseer, overseer
 from workbench.rounds_summary import Finished, Summary, summarise
+from workbench.row_keeping import NO_ROWS, SHARE, Kept, RowKeeper, kept_rows, place_of
 from workbench.run_folder import Plan, RunFolder, read_as, write_json
 from workbench.scoring import Examiner
 from workbench.table_run import TableRun
@@ -43,6 +47,8 @@ class Wanted(Struct, frozen=True):
     most_steps: int | None = None
     per_level: int | None = None
     overseer: str | None = None
+    store: str | None = None
+    record_share: float | None = None
 
 
 class Ended(Struct, frozen=True):
@@ -88,8 +94,8 @@ def iterate(
     folder = RunFolder(out or Path(f"{plan.task}-{plan.preset}-{plan.seed}"))
     plan = _resumed(folder, wanted) if resume else _begun(folder, plan)
     try:
-        with folder.held():
-            return _worked(folder, plan, tell, save_every_s, before_arm)
+        with folder.held(), kept_rows(folder, plan, wanted.store) as keeper:
+            return _worked(folder, plan, tell, save_every_s, before_arm, keeper)
     except KeyboardInterrupt as error:
         again = f"workbench iterate {plan.task} --out {folder.path} --resume"
         raise Interrupted(f"go on with: {again}") from error
@@ -117,6 +123,8 @@ def planned(wanted: Wanted) -> Plan:
     )
     seed = wanted.seed or 0
     who = _overseer(wanted.overseer or "expert", recipe, seed)
+    # Where nothing can be held out, this is told before there is a folder.
+    exam(table_task(recipe.task, recipe.reach), recipe.size, seed, 1, recipe.per_context)
     return Plan(
         task=wanted.task,
         preset=named,
@@ -129,7 +137,15 @@ def planned(wanted: Wanted) -> Plan:
         overseer=who.spec,
         overseer_identity=who.identity,
         overseer_kind=who.kind,
+        store="" if table else place_of(wanted.store),
+        record_share=0.0 if table else _share(wanted.record_share),
     )
+
+
+def _share(wanted: float | None) -> float:
+    if wanted is not None and not 0 <= wanted <= 1:
+        stop("--record-share is from 0 to 1")
+    return SHARE if wanted is None else wanted
 
 
 def _overseer(spec: str, recipe: Recipe, seed: int) -> Overseer:
@@ -165,11 +181,22 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _begun(folder: RunFolder, plan: Plan) -> Plan:
-    if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+    if folder.path.exists() and _holds_something(folder.path):
         stop(f"{folder.path} exists; go on with --resume or name another with --out", Exit.STORAGE)
     folder.path.mkdir(parents=True, exist_ok=True)
+    if plan.student != "table":
+        # A store may hold the rows of many runs, so the name is nobody else's.
+        named = f"{plan.task}-{plan.preset}-{plan.seed}-{token_hex(4)}"
+        plan = replace(plan, rows_run=named)
     write_json(folder.plan, plan)
     return plan
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether something is there, but for the first file of a run that was killed at once."""
+    if not path.is_dir():
+        return True
+    return any(not is_part(each) for each in path.iterdir())
 
 
 def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
@@ -195,6 +222,8 @@ def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
             stop(f"the run in {folder.path} was begun with {flag} {before}, not {now}")
     if wanted.arms is not None and _arms(wanted.arms) != plan.arms:
         stop(f"the run in {folder.path} was begun with --arms {','.join(plan.arms)}")
+    if wanted.record_share not in (None, plan.record_share):
+        stop(f"the run in {folder.path} was begun with --record-share {plan.record_share:g}")
     _same_overseer(folder, plan, wanted.overseer)
     return plan
 
@@ -224,7 +253,12 @@ def examiner_of(plan: Plan) -> Examiner:
 
 
 def _worked(
-    folder: RunFolder, plan: Plan, tell: Told, save_every_s: float, before_arm: Before | None
+    folder: RunFolder,
+    plan: Plan,
+    tell: Told,
+    save_every_s: float,
+    before_arm: Before | None,
+    keeper: RowKeeper | None,
 ) -> Ended:
     if folder.summary.exists():
         return Ended(folder.path, read_as(folder.summary, Summary), already=True)
@@ -239,14 +273,16 @@ def _worked(
         like = runs[0] if runs else None
         if before_arm is not None:
             before_arm(folder, arm, like)
-        run = ArmRun(folder, plan, arm, examiner, like)
+        run = ArmRun(folder, plan, arm, examiner, like, keeper if arm == OWN_ARM else None)
         run.work(told, tell, save_every_s)
         runs.append(run)
         told += run.rounds
     runs[0].keep_final()
     alone = examiner.alone(plan.recipe, plan.seed)
     told_before = of_frontier(plan, runs[0].rounds[-1], examiner)
-    return _summed(folder, plan, [run.finished for run in runs], examiner, alone, told_before)
+    ends = [run.finished for run in runs]
+    kept = NO_ROWS if keeper is None else keeper.kept()
+    return _summed(folder, plan, ends, examiner, alone, told_before, kept)
 
 
 def _summed(
@@ -256,7 +292,15 @@ def _summed(
     examiner: Examiner,
     alone: "Scored",
     foretold: Foretold,
+    kept: Kept = NO_ROWS,
 ) -> Ended:
-    summary = replace(summarise(plan, runs, examiner, alone), foretold=foretold)
+    summary = replace(
+        summarise(plan, runs, examiner, alone),
+        foretold=foretold,
+        rows=kept.rows,
+        rows_digest=kept.rows_digest,
+        record_share=plan.record_share,
+        recorded_trees=kept.recorded,
+    )
     write_json(folder.summary, summary)
     return Ended(folder.path, summary, already=False)

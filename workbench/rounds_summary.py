@@ -92,6 +92,14 @@ class Summary(Struct, frozen=True, forbid_unknown_fields=True):
     """Levels whose questions also occur in training: too few to hold any out."""
     foretold: Foretold | None = None
     """What task and overseer alone tell of the run, beside what came."""
+    rows: int = 0
+    """Training rows of the amplified arm that its store keeps: one for each label."""
+    rows_digest: str = ""
+    """Running over all of them; the student names it."""
+    record_share: float = 0.0
+    """Share of the rows whose trees are recorded as traces, beside a handful a round."""
+    recorded_trees: int = 0
+    """Rows whose trees are recorded."""
     format: Literal[1] = 1
 
 

@@ -42,6 +42,12 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     """What its answers depend on, beside the seed."""
     overseer_kind: str = "scripted expert"
     """In words."""
+    rows_run: str = ""
+    """Name of the run in the store that keeps the training rows; empty where none does."""
+    store: str = ""
+    """Where that is, without a password; empty for `traces.db` in the folder."""
+    record_share: float = 0.0
+    """Share of the rows whose trees are recorded as traces, beside a handful a round."""
     format: Literal[1] = 1
 
 
@@ -55,6 +61,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.report = path / "report.html"
         self.figures = path / "figures"
+        self.traces = path / "traces.db"
 
     def checkpoint(self, arm: str) -> Path:
         """Of an arm: the run between two steps."""
