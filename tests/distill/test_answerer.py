@@ -15,7 +15,7 @@ from distill.folder import described, load_student, save_student
 from distill.questions import about, bare
 from distill.training import Trainer
 from tests.decomposition.answerers.sights import seen, turns
-from tests.distill.kit import trained
+from tests.distill.kit import JUDGE, trained
 from tests.distill.test_checkpoint import PERMUTATION
 
 
@@ -71,3 +71,28 @@ def test_walks_read_their_facts_behind_pointers(tmp_path: Path) -> None:
         assert isinstance(turn[0], Reply)
         assert turn[0].message == str(int(value))
     assert all(isinstance(turn, tuple) and isinstance(turn[0], Abstain) for turn in given[2:])
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_judge_says_impossible_or_leaves_a_state_to_others(value: int, tmp_path: Path) -> None:
+    """Of a state to be solved only "no" is an answer; asked for a verdict it gives either."""
+    trainer = trained(JUDGE, 2)
+    with torch.no_grad():
+        trainer.average.answer.bias.fill_(-30)
+        trainer.average.answer.bias[value] = 30
+    student = answering(trainer, tmp_path)
+    texts = ["3 8 8", "4 6", "-2/3 5"]
+    verdicts = turns(student, [seen(f"can 24 be made from {text}?") for text in texts])
+    solved = turns(student, [seen(f"make 24 from {text}") for text in texts])
+    for verdict, turn in zip(verdicts, solved, strict=True):
+        assert isinstance(verdict, tuple)
+        assert isinstance(verdict[0], Reply)
+        assert verdict[0].message == ("yes" if value else "no")
+        assert isinstance(turn, tuple)
+        if value:
+            assert isinstance(turn[0], Abstain)
+        else:
+            assert turn == (Reply("impossible", confidence=verdict[0].confidence),)
+    (four,) = turns(student, [seen("make 24 from 1 2 3 4")])
+    assert isinstance(four, tuple)
+    assert isinstance(four[0], Abstain)
