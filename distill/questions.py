@@ -14,10 +14,13 @@ from torch import Tensor
 
 from decomposition.tasks.base import Facts
 from decomposition.tasks.table import AnyTableTask
+from distill.errors import BadRecipe
 
 HELD_OUT: Final = 16
 """One context (or question) of so many is held out."""
 DRAWS: Final = 1 << 62
+_TRIES: Final = 64
+"""Draws of contexts without one of the wanted part, after which there is taken to be none."""
 _MIXERS: Final = (-7046029254386353131, -4658895280553007687)
 
 
@@ -95,11 +98,22 @@ class Stream:
         return self.task.table_draw(torch, draws, levels, self.size)  # (B, F)
 
     def _about_contexts(self, levels: Tensor) -> Questions:
-        """Questions in groups, each group about a context of its own."""
+        """Questions in groups, each group about a context of its own.
+
+        Raises:
+            BadRecipe: There are too few contexts of this size for any to be held out.
+        """
         count = -(-levels.shape[0] // self._per_context)
         made: list[Facts] = []
+        tries = 0
         while len(made) < count:
             made += self._contexts(HELD_OUT * count if self._held_out else count)
+            tries += 1
+            if not made and tries >= _TRIES:
+                raise BadRecipe(
+                    f"contexts of size {self.size} of {self.task.name} are so few that none is "
+                    "held out for evaluation; take a larger size"
+                )
         contexts = torch.arange(levels.shape[0]) // self._per_context
         asked = about(self.task, self._rows(levels), contexts, made[:count])
         whole = levels.shape[0] == count * self._per_context

@@ -180,6 +180,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (("iterate", "arithmetic", "--arms", "amplified,best"), 2, "not 'best'"),
         (("iterate", "arithmetic", "--regime", "warm"), 2, "online, frozen"),
         (("iterate", "arithmetic", "--size", "60"), 2, "sizes from"),
+        (("iterate", "permutation", "--size", "4"), 2, "take a larger size"),
         (("iterate", "arithmetic", "--out", "x", "--resume"), 3, "no run to go on with"),
         (("evaluate", "x", "--task", "arithmetic"), 3, "no such folder"),
         (("report", "x"), 3, "x/rounds.jsonl"),

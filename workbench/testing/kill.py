@@ -202,15 +202,21 @@ class Fork:
     """
 
     def __init__(
-        self, arguments: Sequence[str], folder: Path, at: tuple[Where, int] | None = None
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        at: tuple[Where, int] | None = None,
+        preloaded: Sequence[str] = PRELOADED,
     ) -> None:
         context = get_context("forkserver")
-        context.set_forkserver_preload(list(PRELOADED))
+        context.set_forkserver_preload(list(preloaded))
         ready, told = context.Pipe(duplex=False)
         point = f"{at[0]}:{at[1]}" if at else ""
         self._errors = folder / ERRORS
         self._process = context.Process(
-            target=_forked, args=(list(arguments), str(folder), point, told), daemon=True
+            target=_forked,
+            args=(list(arguments), str(folder), point, told, tuple(preloaded)),
+            daemon=True,
         )
         with _ONE_AT_A_TIME:
             self._process.start()
@@ -238,7 +244,12 @@ class Fork:
         return self._errors.read_text(errors="replace") if self._errors.exists() else ""
 
 
-def _forked(arguments: list[str], folder: str, point: str, told: "Connection") -> None:
+def _forked(
+    arguments: list[str], folder: str, point: str, told: "Connection", preloaded: tuple[str, ...]
+) -> None:
+    # Another set of modules than the first of this process is not there yet.
+    for module in preloaded:
+        import_module(module)
     os.chdir(folder)
     for name, number in ((ERRORS, 2), ("output.txt", 1)):
         to = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
