@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from tests.workbench.test_rounds import settled
 from traces.rounds_record import Measure, Round, Scored, Spent
 from workbench.demo import Wish, as_json, run_demo
 from workbench.demo_text import Shown
+from workbench.exits import Interrupted
 from workbench.level_table import level_table, tenths, whole
 
 SMALL = Wish(size=3, most_steps=60, per_level=20, seed=3)
@@ -128,6 +130,27 @@ def test_with_one_core_the_twin_comes_after(demo: Ran, tmp_path: Path) -> None:
     after = made(tmp_path / "run", beside=False)
     assert settled(tmp_path / "run") == settled(Path(demo.shown.folder))
     assert after.shown.summary.accuracy == demo.shown.summary.accuracy
+
+
+def pressed(part: str) -> None:
+    """Presses Ctrl-C as soon as something is said."""
+    raise KeyboardInterrupt(part[:0])
+
+
+def test_a_stopped_demo_goes_on(demo: Ran, tmp_path: Path) -> None:
+    """Stopped and resumed, a demo comes to the same; resumed after its end, it says so again."""
+    out = tmp_path / "run"
+    wish = msgspec.structs.replace(SMALL, out=out)
+    with pytest.raises(Interrupted, match="--resume"):
+        run_demo(wish, pressed)
+    parts: list[str] = []
+    again = msgspec.structs.replace(wish, resume=True)
+    found = run_demo(again, parts.append)
+    assert len(parts) == 2
+    assert settled(out) == settled(Path(demo.shown.folder))
+    assert found.summary.accuracy == demo.shown.summary.accuracy
+    assert run_demo(again, parts.append).summary == found.summary
+    assert len(parts) == 3
 
 
 @pytest.mark.parametrize(
