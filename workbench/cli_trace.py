@@ -1,5 +1,6 @@
 """The trace commands: parse and print."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -135,6 +136,34 @@ def derive(
     typer.echo(text)
     if not sound:
         raise typer.Exit(Exit.DIVERGED)
+
+
+@trace_app.command(epilog="Example: workbench trace lineage last --path 0.1 --student sums")
+def lineage(
+    trace: Annotated[str, typer.Argument(help="A trace with a student's answer, or its folder.")],
+    path: Annotated[
+        str, typer.Option(help="Of the workspace; else the first that a student answered.")
+    ] = "",
+    student: Annotated[
+        Path | None, typer.Option(help="The student's folder, or its run's, if it was moved.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, max=1000, help="Training rows that are shown with their trees.")
+    ] = 3,
+    width: Width = None,
+    lines: Lines = 200,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    ascii_only: option.Ascii = False,
+    json: option.Json = False,
+) -> None:
+    """Follow a student's answer to its checkpoint, its training rows, and the trees beneath."""
+    from workbench.lineage import as_json, as_text
+    from workbench.lineage import lineage as followed
+    from workbench.trace_views import Look
+
+    found, on = followed(trace, store, path=path, student=student, rows=rows)
+    look = Look(None, width, lines, ascii_only)
+    typer.echo(as_json(found) if json else as_text(found, on, look))
 
 
 @trace_app.command(epilog="Example: workbench trace redact t-1a2b --event 7 --reason 'a name'")
