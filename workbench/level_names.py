@@ -2,7 +2,10 @@
 
 
 def level_name(task: str, level: str) -> str:
-    """Such as "9 to 16 steps"; "level 4" where the task has no words for its levels."""
+    """Such as "9 to 16 steps" or "3 numbers, yes"; "level 4" where a task has no words for it."""
+    number, _, verdict = level.partition(" ")
+    if verdict in {"yes", "no"}:
+        return f"{level_name(task, number)}, {verdict}"
     if not level.isdecimal() or len(level) > 2:
         return f"level {level}"
     number = int(level)

@@ -204,10 +204,11 @@ def _accuracy(
 def _before(rounds: Sequence[Round], examiner: "Examiner") -> dict[str, float]:
     """By level: the untrained student's accuracy up to the first frontier, then as promoted."""
     begun = rounds[0]
-    names = list(begun.student.by_depth)
-    lowest = int(min(examiner.exam.levels))
+    level_of = dict(zip(examiner.exam.classes, map(int, examiner.exam.levels), strict=True))
     first = {
-        name: begun.student.by_depth[name].accuracy for name in names[: begun.frontier - lowest + 1]
+        name: scored.accuracy
+        for name, scored in begun.student.by_depth.items()
+        if level_of[name] <= begun.frontier
     }
     promoted = {
         str(each.promoted_to): each.before_first_label

@@ -15,6 +15,7 @@ from workbench.level_names import level_name
         ("arithmetic", "1", "1 digit"),
         ("arithmetic", "6", "6 digits"),
         ("game24", "4", "4 numbers"),
+        ("game24", "3 yes", "3 numbers, yes"),
         ("arithmetic", "*3", "level *3"),
         ("chess", "2", "level 2"),
         ("permutation", "9" * 400, f"level {'9' * 400}"),

@@ -33,7 +33,7 @@ def nothing(_: ArmRun) -> None:
 def ended(tmp_path_factory: pytest.TempPathFactory, _one_thread: None) -> Ended:
     """A finished run with every arm and its report."""
     folder = tmp_path_factory.mktemp("judge") / "run"
-    wanted = Wanted("game24", most_steps=40, per_level=40, seed=3)
+    wanted = Wanted("game24", most_steps=15, per_level=40, seed=3)
     found = iterate(wanted, folder, resume=False, tell=nothing)
     write_report(folder)
     return found
@@ -49,6 +49,7 @@ def test_a_run_tells_both_classes_of_every_level(ended: Ended) -> None:
     assert accuracy["trivial"].by_depth == {name: float("no" in name) for name in CLASSES}
     assert accuracy["h_alone"].by_depth["2 yes"] == 1.0
     assert ended.summary.seen == ("1 no", "1 yes")
+    assert {"1 no", "1 yes"} <= set(ended.summary.before_first_label) <= {"1 no", "1 yes", "2", "3"}
     assert ended.summary.labels_used == 0
     assert (ended.folder / "figures" / "accuracy.png").exists()
 
