@@ -66,10 +66,10 @@ def score_table(scores: Mapping[str, ArmScore], seen: Sequence[str] = ()) -> lis
 
 
 def _cell(accuracy: float, interval: tuple[float, float]) -> str:
-    """Such as ".926±.03": the wider side of the interval."""
+    """Such as ".926±.03": the wider side of the interval; 1.00 only where all is right."""
     low, high = interval
     wider = max(high - accuracy, accuracy - low)
-    number = f"{accuracy:.3f}"[:4] if accuracy >= 1 else f"{accuracy:.3f}"[1:]
+    number = "1.00" if accuracy >= 1 else f"{min(accuracy, 0.999):.3f}"[1:]
     return f"{number}±{wider:.2f}".replace("±0", "±").rjust(8)
 
 

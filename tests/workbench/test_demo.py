@@ -21,6 +21,8 @@ from workbench.demo import Wish, as_json, run_demo
 from workbench.demo_text import Shown
 from workbench.exits import Interrupted
 from workbench.level_table import level_table, tenths, whole
+from workbench.rounds_summary import ArmScore
+from workbench.rounds_text import score_table
 
 SMALL = Wish(size=3, most_steps=60, per_level=20, seed=3)
 
@@ -197,6 +199,16 @@ def test_shares_are_never_rounded_up() -> None:
     """100 means that every answer was right."""
     assert (whole(0.9999), whole(1.0), whole(0.29), whole(0.0)) == ("99", "100", "29", "0")
     assert (tenths(0.9999), tenths(1.0), tenths(0.997)) == ("99.9", "100.0", "99.7")
+
+
+def test_nearly_all_is_neither_all_nor_nothing() -> None:
+    """In the table of arms too, 1.00 means that every answer was right."""
+    shares = {"1": 0.9997, "2": 1.0, "3": 0.0}
+    ends = dict.fromkeys((*shares, "overall"), (0.0, 1.0))
+    counted = dict.fromkeys(shares, 9)
+    score = ArmScore(0.9997, 27, 27, 1.0, shares, counted, ends)
+    cells = score_table({"student": score})[1].split()[1:]
+    assert [cell.partition("±")[0] for cell in cells] == [".999", "1.00", ".000", ".999"]
 
 
 def test_the_table_grows_with_the_rounds() -> None:
