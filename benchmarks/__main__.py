@@ -1,9 +1,10 @@
 """The recorder's benchmark: this engine, raw sqlite3, ICE and LangGraph, interleaved in one run.
 
-    python -m benchmarks [--runs 5] [--large] [--peers FOLDER] [--json]
+    python -m benchmarks [--runs 5] [--large] [--peers FOLDER] [--training] [--json]
 
 Medians over the runs, CPU and wall. `--large` adds a tree of 1,048,575 workspaces; `--peers`
-makes the peers' environments in a folder (about 900 MB, needs a package index) and runs them.
+makes the peers' environments in a folder (about 900 MB, needs a package index) and runs them;
+`--training` measures training and answering, too (`benchmarks.training`).
 """
 
 import argparse
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--training", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     arms: dict[str, list[Row]] = {}
@@ -79,6 +81,9 @@ def main() -> None:
         if options.large:
             arms.setdefault("engine 1,048,575", []).append(engine(LARGE))
     report(arms, as_json=options.json)
+    if options.training:
+        more = ["--runs", str(options.runs), *(["--json"] if options.json else [])]
+        subprocess.run([sys.executable, "-m", "benchmarks.training", *more], check=True)
 
 
 def report(arms: dict[str, list[Row]], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 from msgspec import Struct
 from torch import Tensor
 
-from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableForm
+from decomposition.tasks.table import DONT_KNOW, AnyTableTask, TableForm, TokenRows
 from distill.questions import Questions
 from distill.recipe import Recipe
 from distill.student import Architecture, Reading
@@ -27,6 +27,18 @@ class Answers(Struct, frozen=True):
     """(B,) float in [0, 1]: of all slots together."""
 
 
+class _Told(Struct, frozen=True):
+    """Questions as tokens."""
+
+    questions: Tensor
+    """(B, F) int64, the very rows that they were made from."""
+    levels: Tensor
+    """(B,) int64."""
+    level: int
+    """The highest of them."""
+    tokens: TokenRows
+
+
 class Vocabulary:
     """The symbols of one task at one size."""
 
@@ -37,6 +49,7 @@ class Vocabulary:
         self.symbols: tuple[str, ...] = (*self.form.symbols, "blank", "don't know")
         self.blank = len(self.form.symbols)
         self.dont_know = self.blank + 1
+        self._last: _Told | None = None
 
     def architecture(self, sizes: Recipe) -> Architecture:
         """The sizes of the student that a recipe asks for."""
@@ -66,7 +79,7 @@ class Vocabulary:
             places: Those of the student's architecture.
             offsets: Where the offsets of the places are drawn from; None for no offset.
         """
-        rows = self.task.table_tokens(torch, questions.rows, self._level(questions))
+        rows = self._told(questions).tokens
         offset = self._offsets(questions, places, offsets)  # (B, 1) or (1, 1)
         symbols = rows.symbols
         standing = None
@@ -88,9 +101,8 @@ class Vocabulary:
 
     def readable(self, questions: Questions) -> Tensor:
         """(B,) bool: what can be told in this vocabulary; nothing else gets an answer."""
-        levels = self.task.table_levels(torch, questions.rows)
-        rows = self.task.table_tokens(torch, questions.rows, self._level(questions))
-        return (levels <= self.form.levels[1]) & (rows.symbols < self.blank).all(1)
+        told = self._told(questions)
+        return (told.levels <= self.form.levels[1]) & (told.tokens.symbols < self.blank).all(1)
 
     def targets(self, questions: Questions, answers: Tensor, taken: Tensor) -> Tensor:
         """What the slots are to say, (B, A) int64.
@@ -100,9 +112,9 @@ class Vocabulary:
             answers: (B,) int64, `DONT_KNOW` in the first slot alone.
             taken: (B,) bool; the others take no loss, nor do answers that no slots can spell.
         """
-        level = self._level(questions)
-        filled = self.task.table_tokens(torch, questions.rows, level).filled  # (B, A)
-        spelled = self.task.table_spelled(torch, answers, level)  # (B, A)
+        told = self._told(questions)
+        filled = told.tokens.filled  # (B, A)
+        spelled = self.task.table_spelled(torch, answers, told.level)  # (B, A)
         if filled is not None:
             spelled = torch.where(filled, spelled, -1)
         known = answers != DONT_KNOW
@@ -119,7 +131,7 @@ class Vocabulary:
         "Don't know" in any slot says so for all.
         """
         best, symbols = log_probabilities.max(-1)  # (B, A)
-        filled = self.task.table_tokens(torch, questions.rows, self._level(questions)).filled
+        filled = self._told(questions).tokens.filled
         if filled is not None:
             best = best * filled
             symbols = torch.where(filled, symbols, -1)
@@ -127,9 +139,18 @@ class Vocabulary:
         silent = (symbols >= self.blank).any(1) | ~self.readable(questions)
         return Answers(torch.where(silent, DONT_KNOW, values), best.sum(1).exp())
 
-    def _level(self, questions: Questions) -> int:
-        """The highest level among the questions. Waits for a device."""
-        return int(self.task.table_levels(torch, questions.rows).max())
+    def _told(self, questions: Questions) -> _Told:
+        """The questions as tokens. Waits for a device.
+
+        The last ones are kept: a step reads, spells and understands the same questions.
+        """
+        last, rows = self._last, questions.rows
+        if last is None or last.questions is not rows:
+            levels = self.task.table_levels(torch, rows)
+            level = int(levels.max())
+            tokens = self.task.table_tokens(torch, rows, level)
+            self._last = last = _Told(rows, levels, level, tokens)
+        return last
 
     def _offsets(self, questions: Questions, places: int, drawn: torch.Generator | None) -> Tensor:
         if drawn is None or not self.form.shifts:
