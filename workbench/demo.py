@@ -86,6 +86,8 @@ class Demo:
         self._store = str(out / "traces.db")
         self._progress = Progress(transient=True)
         self._twin: TwinProcess | None = None
+        self._student: ArmRun | None = None
+        """The amplified arm, once it is done."""
         self._began = 0.0
 
     def run(self, began: float) -> Shown:
@@ -162,7 +164,9 @@ class Demo:
             if self._beside and not folder.checkpoint(ARM).exists():
                 self._twin = TwinProcess(folder)
             self._open(read_as(folder.plan, Plan).recipe.size)
-        elif self._twin is not None:
+            return
+        self._student = like
+        if self._twin is not None:
             self._twin.end(like, lambda: self._waited(like))
 
     def _open(self, size: int) -> None:
@@ -173,9 +177,11 @@ class Demo:
     def _stepped(self, run: ArmRun) -> None:
         if self._twin is not None and run.arm == "amplified":
             self._twin.tell(run)
+        # The table is the student's, also while its twin is trained here.
+        rounds = (self._student or run).rounds
         seconds = time.monotonic() - self._began
         self._progress.say(
-            lambda: line(run, seconds), lambda: Text(picture(run.rounds, status(run, seconds)))
+            lambda: line(run, seconds), lambda: Text(picture(rounds, status(run, seconds)))
         )
 
     def _waited(self, run: ArmRun) -> None:
