@@ -170,6 +170,15 @@ class Trainer:
             promoted=promoted,
         )
 
+    def learn(self, learned: Learned) -> float:
+        """One step on labels that were made elsewhere; the loss, in nats per answer symbol."""
+        began = process_time()
+        self.counts.questions += len(learned.questions)
+        loss, _ = self._fit(learned)
+        self.step += 1
+        self.counts.cpu_s += process_time() - began
+        return loss
+
     def _mixture(self) -> list[float]:
         """How likely each level is now; the same as in the run that an arm follows."""
         told = None if self.follows is None else self.follows.mixture(self.step)

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: workbench evaluate sums/students/final --task arithmetic")(
         evaluate
     )
+    app.command(epilog="Example: workbench distill last --out sums-student")(distill)
     app.command(epilog="Example: workbench report sums")(report)
 
 
@@ -136,6 +137,33 @@ def _print_ended(ended: "Ended", *, json: bool) -> None:
         typer.echo(msgspec.json.encode(ended.summary).decode())
     else:
         typer.echo(shown(described(ended.folder, ended.summary)))
+
+
+def distill(
+    runs: Annotated[
+        list[str], typer.Argument(help="Recorded runs by name; `last` for the newest.")
+    ],
+    out: Annotated[Path, typer.Option(help="The student's folder.")],
+    task: Annotated[str, typer.Option(help="Of the student; else that of the questions.")] = "",
+    steps: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Steps of the optimiser.")
+    ] = 1000,
+    seed: option.Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this was stopped.")] = False,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """Fit one student to what recorded runs answered; right answers are never read."""
+    from workbench.distill_run import as_text
+    from workbench.distill_run import distill as fitted
+
+    told = fitted(runs, out, store, task=task, seed=seed, steps=steps, resume=resume)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(told).decode())
+    else:
+        typer.echo(shown(as_text(told)))
 
 
 def evaluate(
