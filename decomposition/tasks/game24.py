@@ -223,6 +223,7 @@ class Game24(TableTask[State]):
             tokens=MOST_NUMBERS * FEATURES,
             roles=ROLES,
             places=MOST_NUMBERS,
+            answers=len(_VERDICTS),
         )
 
     def table_row(self, question: State, contents: Mapping[str, str]) -> tuple[int, ...] | None:

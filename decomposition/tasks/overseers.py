@@ -89,9 +89,10 @@ def _possible(task: AnyTableTask, xp: Namespace, rows: Array, size: int) -> Arra
     """(B,) int64: how many answers the slots of each question can spell."""
     form = task.table_form(size)
     read = task.table_tokens(xp, rows, form.levels[1])
+    each = form.answers or len(form.symbols)
     if read.filled is None:
-        return xp.zeros_like(rows[:, 0]) + len(form.symbols) ** len(read.slot_roles)
-    return len(form.symbols) ** read.filled.sum(1)
+        return xp.zeros_like(rows[:, 0]) + each ** len(read.slot_roles)
+    return each ** read.filled.sum(1)
 
 
 def _mixed(xp: Namespace, seed: int, rows: Array) -> Array:

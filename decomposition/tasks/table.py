@@ -63,6 +63,8 @@ class TableForm(Struct, frozen=True):
     """K: symbols in a fact; 0 for a task without facts."""
     copied: int = 0
     """Which symbol of a fact an answer may copy, from 0."""
+    answers: int = 0
+    """How many symbols, from the first, an answer slot may hold; 0 for all."""
 
 
 class TokenRows(Struct, frozen=True):

@@ -6,7 +6,7 @@ import torch
 from decomposition.tasks.arithmetic import Arithmetic
 from decomposition.tasks.permutation import Permutation
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask
-from distill.questions import Questions, bare, contexts_held_out, question_held_out
+from distill.questions import Questions, bare, contexts_held_out, rows_held_out
 from distill.recipe import Recipe
 from distill.student import Student
 from distill.training import answered
@@ -83,4 +83,4 @@ def test_training_never_asks_what_is_held_out(task: AnyTableTask, size: int) -> 
         assert not any(contexts_held_out(task, made_again))
         return
     above = task.table_levels(torch, questions.rows) > 1
-    assert not bool(question_held_out(questions.rows[above]).any())
+    assert not bool(rows_held_out(task, questions.rows[above]).any())
