@@ -97,6 +97,33 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
     {
         ("arithmetic", "small"): Recipe("arithmetic", size=6, begin_above=1, settle_steps=600),
         ("arithmetic", "demo"): Recipe("arithmetic", size=8),
+        ("arithmetic", "medium"): Recipe(
+            "arithmetic",
+            size=10,
+            width=96,
+            blocks=4,
+            batch=128,
+            learning_rate=2e-3,
+            begin_above=1,
+            settle_steps=1500,
+            most_steps=6000,
+        ),
+        ("arithmetic", "paper"): Recipe(
+            "arithmetic",
+            size=16,
+            width=512,
+            heads=8,
+            blocks=6,
+            widening=4,
+            batch=800,
+            learning_rate=1e-4,
+            weight_decay=0.0,
+            warm_up_steps=1000,
+            ema=0.999,
+            begin_above=1,
+            settle_steps=20_000,
+            most_steps=200_000,
+        ),
         ("permutation", "small"): Recipe(
             "permutation",
             size=8,
@@ -113,6 +140,46 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             settle_steps=4000,
             most_steps=7000,
         ),
+        ("permutation", "medium"): Recipe(
+            "permutation",
+            size=12,
+            reach=32,
+            batch=384,
+            learning_rate=2e-3,
+            per_context=16,
+            width=96,
+            blocks=5,
+            fact_blocks=3,
+            joined=True,
+            begin_above=1,
+            audit_share=0.5,
+            promote_at=0.6,
+            settle_steps=4000,
+            most_steps=10_000,
+        ),
+        # Christiano et al. 2018: 64 elements, fewer than 64 steps, 50 contexts a batch, encoder of
+        # 6 layers, d = 512, 8 heads, Adam at 1e-5, clip 1, average over 1,000 steps, .85.
+        ("permutation", "paper"): Recipe(
+            "permutation",
+            size=64,
+            reach=63,
+            batch=800,
+            learning_rate=1e-5,
+            weight_decay=0.0,
+            warm_up_steps=1000,
+            per_context=16,
+            width=512,
+            heads=8,
+            blocks=3,
+            fact_blocks=6,
+            widening=4,
+            joined=True,
+            ema=0.999,
+            begin_above=1,
+            audit_share=0.0,
+            settle_steps=50_000,
+            most_steps=400_000,
+        ),
         ("game24", "small"): Recipe(
             "game24",
             size=3,
@@ -127,7 +194,8 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
         ),
     }
 )
-"""Recipes by task and preset."""
+"""Recipes by task and preset. `small` and `demo` take a minute or a few for an arm on one core,
+`medium` up to ten, `paper` weeks: it is the published size, for a machine of one's own."""
 
 
 def preset(task: str, name: str) -> Recipe:

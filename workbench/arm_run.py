@@ -108,6 +108,7 @@ class ArmRun:
             self.plan.recipe,
             self.plan.seed,
             self.arm,
+            task=self.examiner.task,
             overseer=self.examiner.overseer,
             follows=self._follows,
         )
@@ -123,7 +124,7 @@ class ArmRun:
             BadCheckpoint: It does not hold together, or is another run's.
         """
         path, plan = self.folder.checkpoint(self.arm), self.plan
-        trainer = load_checkpoint(path, overseer=self.examiner.overseer)
+        trainer = load_checkpoint(path, task=self.examiner.task, overseer=self.examiner.overseer)
         if (trainer.recipe, trainer.seed, trainer.arm) != (plan.recipe, plan.seed, self.arm):
             raise BadCheckpoint(path, f"belongs to another run than {self.folder.plan}")
         # An arm that was stopped in a process of its own may not know the whole schedule.

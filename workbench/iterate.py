@@ -28,6 +28,7 @@ from workbench.scoring import Examiner
 from workbench.table_run import TableRun
 
 if TYPE_CHECKING:
+    from decomposition.tasks.table import AnyTableTask
     from traces.rounds_record import Round, Scored
 
 ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
@@ -73,6 +74,7 @@ def iterate(
     tell: Told,
     save_every_s: float = SAVE_EVERY_S,
     before_arm: Before | None = None,
+    task: "AnyTableTask | None" = None,
 ) -> Ended:
     """Begins a run or goes on with one, to its end.
 
@@ -83,6 +85,7 @@ def iterate(
         tell: Called after each step.
         save_every_s: Seconds between two checkpoints.
         before_arm: May put the arm's work, done elsewhere, into the folder.
+        task: Instead of the one that the recipe names; its questions are the same.
 
     Raises:
         Complaint: The folder is another run's, or none to go on with.
@@ -93,9 +96,12 @@ def iterate(
     plan = planned(wanted)
     folder = RunFolder(out or Path(f"{plan.task}-{plan.preset}-{plan.seed}"))
     plan = _resumed(folder, wanted) if resume else _begun(folder, plan)
+    if folder.summary.exists():
+        return Ended(folder.path, read_as(folder.summary, Summary), already=True)
     try:
         with folder.held(), kept_rows(folder, plan, wanted.store) as keeper:
-            return _worked(folder, plan, tell, save_every_s, before_arm, keeper)
+            examiner = examiner_of(plan, task)
+            return _worked(folder, plan, examiner, tell, save_every_s, before_arm, keeper)
     except KeyboardInterrupt as error:
         again = f"workbench iterate {plan.task} --out {folder.path} --resume"
         raise Interrupted(f"go on with: {again}") from error
@@ -243,9 +249,9 @@ def _same_overseer(folder: RunFolder, plan: Plan, spec: str | None) -> None:
 # -- work --------------------------------------------------------------------------------------
 
 
-def examiner_of(plan: Plan) -> Examiner:
+def examiner_of(plan: Plan, task: "AnyTableTask | None" = None) -> Examiner:
     """What every arm of a run is measured with; the same each time it is made."""
-    task = table_task(plan.recipe.task, plan.recipe.reach)
+    task = task or table_task(plan.recipe.task, plan.recipe.reach)
     grouped = plan.recipe.per_context
     examined = exam(task, plan.recipe.size, plan.seed, plan.per_level, grouped)
     who = _overseer(plan.overseer, plan.recipe, plan.seed)
@@ -255,14 +261,12 @@ def examiner_of(plan: Plan) -> Examiner:
 def _worked(
     folder: RunFolder,
     plan: Plan,
+    examiner: Examiner,
     tell: Told,
     save_every_s: float,
     before_arm: Before | None,
     keeper: RowKeeper | None,
 ) -> Ended:
-    if folder.summary.exists():
-        return Ended(folder.path, read_as(folder.summary, Summary), already=True)
-    examiner = examiner_of(plan)
     if plan.student == "table":
         table = TableRun(folder, plan, examiner)
         alone = examiner.amplified(TableStudent()).scored
