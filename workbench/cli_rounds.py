@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def iterate(
-    task: Annotated[str, typer.Argument(help="The task: arithmetic or permutation.")],
+    task: Annotated[str, typer.Argument(help="The task: arithmetic, permutation or game24.")],
     preset: Annotated[
         str | None, typer.Option(help="The recipe: small (the default), …", show_default=False)
     ] = None,
