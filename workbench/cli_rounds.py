@@ -27,7 +27,12 @@ def register(app: typer.Typer) -> None:
 def iterate(
     task: Annotated[str, typer.Argument(help="The task: arithmetic, permutation or game24.")],
     preset: Annotated[
-        str | None, typer.Option(help="The recipe: small (the default), …", show_default=False)
+        str | None,
+        typer.Option(
+            help="The recipe: small (the default) and demo, minutes for an arm on one core; "
+            "medium, up to ten or so; paper, the published size, weeks.",
+            show_default=False,
+        ),
     ] = None,
     regime: Annotated[
         str | None,
