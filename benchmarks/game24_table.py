@@ -1,6 +1,6 @@
 """The judge beside a lookup table that was taught the very same labels, and the arms of its run.
 
-    python -m benchmarks.game24_table RUN [--arms ARM,…] [--json]
+    python -m benchmarks.game24_table RUN [--arms ARM,…] [--steps N] [--json]
 
 RUN is the folder of `workbench iterate game24`. The amplified arm is run again, step by step as it
 was, and every label that its student took is also taught to the table. On states that are held out
@@ -74,14 +74,15 @@ def graded_row(who: str, examined: Exam, answering: Answering, spent: Counts) ->
     return Row(who, by_class.by_depth, means, by_class.by_depth_n, spent)
 
 
-def rows(folder: RunFolder, arms: tuple[Arm, ...]) -> Iterator[Row]:
-    """Student, amplified system's labels as a table, trivial baseline, and other arms."""
+def rows(folder: RunFolder, arms: tuple[Arm, ...], most: int) -> Iterator[Row]:
+    """Trivial baseline, lookup table, student and other arms after so many steps, at most."""
     plan = read_as(folder.plan, Plan)
     kept = load_checkpoint(folder.checkpoint("amplified"))
     examined = exam(kept.task, plan.recipe.size, plan.seed, plan.per_level)
+    steps = min(most, kept.step)
     yield graded_row("trivial", examined, _Trivial(examined), Counts())
     again, table = Trainer(plan.recipe, plan.seed), Constant()
-    while again.step < kept.step:
+    while again.step < steps:
         again.run_step()
         if again.latest is not None:
             asked, amplified = again.latest
@@ -90,7 +91,7 @@ def rows(folder: RunFolder, arms: tuple[Arm, ...]) -> Iterator[Row]:
     yield graded_row("student", examined, again.averaged, again.counts)
     for arm in arms:
         other = Trainer(plan.recipe, plan.seed, arm, follows=kept.curriculum.schedule)
-        while other.step < kept.step:
+        while other.step < steps:
             other.run_step()
         yield graded_row(arm, examined, other.averaged, other.counts)
 
@@ -118,11 +119,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--arms", default="", help="further arms, with commas between")
+    parser.add_argument("--steps", type=int, default=1_000_000, help="of the run, at most")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     set_threads()
     arms = tuple(arm for arm in get_args(Arm) if arm in options.arms.split(","))
-    for row in rows(RunFolder(options.run), arms):
+    for row in rows(RunFolder(options.run), arms, options.steps):
         print(json.dumps(msgspec.to_builtins(row)) if options.json else described(row), flush=True)
 
 
