@@ -159,7 +159,7 @@ def test_a_pace_tells_everything_once(tmp_path: Path) -> None:
         if run.trainer.step % 7 == 0 or run.over:
             lines.append(teller.line(run))
 
-    wanted = msgspec.structs.replace(SMALL, arms="amplified", most_steps=150)
+    wanted = msgspec.structs.replace(SMALL, preset="demo", arms="amplified", most_steps=200)
     iterate(wanted, tmp_path / "run", resume=False, tell=tell)
     lead = Lead(BytesIO(b"".join(lines)))
     (run,) = course
