@@ -64,6 +64,13 @@ def iterate(
     most_steps: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Steps at which training ends.")
     ] = None,
+    offsets: Annotated[
+        bool | None,
+        typer.Option(
+            "--offsets/--no-offsets",
+            help="Whether places are moved by a random offset in training; else as the preset.",
+        ),
+    ] = None,
     per_level: Annotated[
         int | None,
         typer.Option(min=1, max=100_000, help="Held-out questions of each level; else 500."),
@@ -88,7 +95,7 @@ def iterate(
             min=0,
             max=1,
             help="Share of the labels whose trees are recorded as traces, beside a few a round; "
-            "else 0.0005. 0 for none at all.",
+            "else 0.0002. 0 for none at all.",
         ),
     ] = None,
     resume: Annotated[
@@ -109,6 +116,7 @@ def iterate(
         seed,
         size,
         most_steps,
+        offsets,
         per_level,
         overseer,
         store,

@@ -46,6 +46,7 @@ class Wanted(Struct, frozen=True):
     seed: int | None = None
     size: int | None = None
     most_steps: int | None = None
+    offsets: bool | None = None
     per_level: int | None = None
     overseer: str | None = None
     store: str | None = None
@@ -125,7 +126,7 @@ def planned(wanted: Wanted) -> Plan:
     recipe = replace(
         preset(wanted.task, named),
         regime=regime,
-        **_given(size=wanted.size, most_steps=wanted.most_steps),
+        **_given(size=wanted.size, most_steps=wanted.most_steps, offsets=wanted.offsets),
     )
     seed = wanted.seed or 0
     who = _overseer(wanted.overseer or "expert", recipe, seed)
@@ -218,20 +219,29 @@ def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
         "seed": plan.seed,
         "size": recipe.size,
         "most_steps": recipe.most_steps,
+        "offsets": recipe.offsets,
         "per_level": plan.per_level,
         "task": plan.task,
     }
     for name, before in begun.items():
         now = getattr(wanted, name)
         if now not in (None, before):
-            flag = name if name == "task" else f"--{name.replace('_', '-')}"
-            stop(f"the run in {folder.path} was begun with {flag} {before}, not {now}")
+            begun_with = f"the run in {folder.path} was begun with {_option(name, before)}"
+            stop(f"{begun_with}, not {_option(name, now)}")
     if wanted.arms is not None and _arms(wanted.arms) != plan.arms:
         stop(f"the run in {folder.path} was begun with --arms {','.join(plan.arms)}")
     if wanted.record_share not in (None, plan.record_share):
         stop(f"the run in {folder.path} was begun with --record-share {plan.record_share:g}")
     _same_overseer(folder, plan, wanted.overseer)
     return plan
+
+
+def _option(name: str, value: object) -> str:
+    """As it would stand on the command line."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"{flag} {value}" if name == "task" else f"--{flag} {value}"
 
 
 def _same_overseer(folder: RunFolder, plan: Plan, spec: str | None) -> None:

@@ -18,7 +18,7 @@ from tests.workbench.test_resume import until
 from traces.rounds_record import Round, decode_round
 from workbench.arm_run import ArmRun
 from workbench.exits import Complaint, Interrupted
-from workbench.iterate import ARMS, Ended, Wanted, iterate
+from workbench.iterate import ARMS, Ended, Wanted, iterate, planned
 from workbench.reports import write_report
 from workbench.rounds_summary import Summary
 
@@ -210,6 +210,16 @@ def test_a_resume_keeps_to_the_plan(ended: Ended) -> None:
     for other in (Wanted("arithmetic", seed=4), Wanted("arithmetic", arms="amplified")):
         with pytest.raises(Complaint, match="was begun with"):
             iterate(other, ended.folder, resume=True, tell=nothing)
+
+
+def test_places_move_unless_told_otherwise(ended: Ended) -> None:
+    """Whether places are moved is part of the recipe: another hash, and no such resume."""
+    still = planned(Wanted("arithmetic", offsets=False)).recipe
+    moved = planned(Wanted("arithmetic")).recipe
+    assert (still.offsets, moved.offsets) == (False, True)
+    assert still.hash() != moved.hash()
+    with pytest.raises(Complaint, match="begun with --offsets, not"):
+        iterate(Wanted("arithmetic", offsets=False), ended.folder, resume=True, tell=nothing)
 
 
 def test_the_report_needs_rounds_and_summary_alone(ended: Ended, tmp_path: Path) -> None:
