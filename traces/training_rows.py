@@ -32,6 +32,8 @@ _MOST_BYTES: Final = 1 << 28
 """Of the rows of one step, unpacked."""
 _QUICK: Final = 1
 """Level of the compression: rows shrink to a third, and a higher one would gain little more."""
+_BYTES: Final = 8
+"""Of a number."""
 _PAGE: Final = 200
 _COLUMNS: Final = "step, teacher_step, total, packed, leaf, digest, seal"
 _INTO: Final = f"trained (run, arm, {_COLUMNS})"
@@ -99,7 +101,7 @@ def packed(rows: StepRows, before: bytes = BEGINNING) -> Packed:
     """A step's rows, with the digest that follows the one before."""
     raw = _raw(rows)
     leaf = blake2b(raw, digest_size=HASH_BYTES).digest()
-    small = zlib.compress(raw, _QUICK)
+    small = _squeezed(raw)
     after = advanced(before, leaf)
     return Packed(rows.step, rows.teacher_step, rows.count, small, leaf, after)
 
@@ -126,7 +128,7 @@ def unpacked(small: bytes) -> StepRows:
         StoreDamaged: It is nothing of the kind.
     """
     try:
-        raw = zlib.decompressobj().decompress(small, _MOST_BYTES)
+        raw = _restored(zlib.decompressobj().decompress(small, _MOST_BYTES))
         version, step, teacher_step, count, fields, room = _HEAD.unpack_from(raw)
     except (zlib.error, struct.error) as error:
         raise StoreDamaged(f"training rows cannot be read: {error}") from error
@@ -136,6 +138,24 @@ def unpacked(small: bytes) -> StepRows:
         raise StoreDamaged("training rows cannot be read: their columns have other lengths")
     numbers, confidence, flags = raw[at[0] : at[1]], raw[at[1] : at[2]], raw[at[2] :]
     return StepRows(step, teacher_step, count, fields, room, numbers, confidence, flags)
+
+
+def _squeezed(raw: bytes) -> bytes:
+    """Compressed; first all lowest bytes of the numbers, then all second ones, and so on.
+
+    Numbers are small, so most of that are zeros, which takes half of the time and of the space.
+    """
+    return zlib.compress(b"".join(raw[place::_BYTES] for place in range(_BYTES)), _QUICK)
+
+
+def _restored(sorted_: bytes) -> bytes:
+    """The bytes in the order that they had."""
+    raw, start = bytearray(len(sorted_)), 0
+    for place in range(_BYTES):
+        end = start + len(range(place, len(sorted_), _BYTES))
+        raw[place::_BYTES] = sorted_[start:end]
+        start = end
+    return bytes(raw)
 
 
 def _width(fields: int, room: int) -> int:
@@ -307,7 +327,7 @@ def change(writer: Writer, run: int, arm: str, rows: StepRows) -> None:
     """Put changed rows in the place of a step's; leaf and digest stay those that they had."""
     sql = f"SELECT {_COLUMNS} FROM trained WHERE run = ? AND arm = ? AND step = ?"  # noqa: S608
     ((step, teacher_step, total, _, leaf, digest, _),) = writer.rows(sql, (run, arm, rows.step))
-    small = zlib.compress(_raw(rows), _QUICK)
+    small = _squeezed(_raw(rows))
     sealed = seal(run, arm, step, teacher_step, total, small, bytes(leaf), bytes(digest))
     sql = "UPDATE trained SET packed = ?, seal = ? WHERE run = ? AND arm = ? AND step = ?"
     writer.run(sql, (small, sealed, run, arm, step))

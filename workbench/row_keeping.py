@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 HANDFUL: Final = 4
 """Trees that are recorded of the first step of each round, beside the share."""
-SHARE: Final = 0.0005
+SHARE: Final = 0.0002
 """Of the rows whose trees are recorded, unless the run says otherwise."""
 KIND: Final = "iterate"
 
