@@ -122,6 +122,8 @@ def _found(store: Store, store_at: str, wanted: str, out: Path | None, *, force:
         Complaint: The results may not go where they shall go.
     """
     run = store.register.find_run(wanted)
+    if run.kind != "amplify":
+        stop(f"{run.name} is a run of `workbench {run.kind}`; it goes on with its folder")
     kept = options_of(run)
     if out is not None:
         own = bool(kept.out) and out.resolve() == Path(kept.out).resolve()

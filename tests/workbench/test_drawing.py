@@ -127,6 +127,7 @@ COMMANDS = (
     ("ask",), ("amplify",), ("demo",), ("doctor",), ("tasks", "make"), ("trace", "list"),
     ("trace", "show"), ("trace", "replay"), ("trace", "verify"), ("trace", "redact"),
     ("trace", "gc"), ("iterate",), ("evaluate",), ("report",),
+    ("distill",), ("trace", "derive"), ("trace", "lineage"),
 )  # fmt: skip
 GROUPS = ((), ("tasks",), ("trace",))
 
