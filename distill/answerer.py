@@ -5,7 +5,6 @@ in its vocabulary, and what it does not know, it abstains from.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 from msgspec import Struct
@@ -16,12 +15,11 @@ from decomposition.errors import BadTask
 from decomposition.hypertext import escape
 from decomposition.tasks.base import Facts
 from decomposition.tasks.table import DONT_KNOW
+from decomposition.tasks.tabled import SILENT
 from decomposition.view import View
 from distill.folder import Loaded
 from distill.questions import about
 from distill.training import answered
-
-_SILENT: Final = "the student does not know"
 
 
 class _Asked(Struct, frozen=True):
@@ -47,7 +45,7 @@ class StudentAnswerer(Answerer):
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """A reply with its confidence for each view, or an abstention; one pass for all."""
         asked = [self._asked(view) for view in views]
-        turns: list[Given] = [(Abstain(_SILENT),) for _ in views]
+        turns: list[Given] = [(Abstain(SILENT),) for _ in views]
         told = [place for place, each in enumerate(asked) if each is not None]
         known = [each for each in asked if each is not None]
         for place, turn in zip(told, self._turns(known), strict=True):
@@ -90,5 +88,5 @@ class StudentAnswerer(Answerer):
         known = value != DONT_KNOW
         written = self._loaded.task.table_reply(question, value) if known else None
         if written is None:
-            return (Abstain(_SILENT),)
+            return (Abstain(SILENT),)
         return (Reply(escape(written), confidence=min(1.0, max(0.0, confidence))),)
