@@ -129,8 +129,7 @@ def kill_at_random(
     """Kill one fresh run at random times until it is done, and compare its end."""
     folder.mkdir(parents=True)
     tally = Tally(runs=1)
-    # The square makes early kills likelier, so that a run is killed several times.
-    while tally.kills < most and attempt(folder, span_s * random.random() ** 2) < 0:
+    while tally.kills < most and attempt(folder, span_s * random.random()) < 0:
         tally.kills += 1
         tally.places[place(folder)] += 1
     attempt(folder)
