@@ -17,7 +17,7 @@ from torch import Tensor
 
 from decomposition.tasks.base import Facts
 from decomposition.tasks.table import AnyTableTask
-from distill.curriculum import Promotion
+from distill.curriculum import Promotion, Schedule
 from distill.errors import BadRecipe
 from distill.questions import Questions, about, contexts_held_out, rows_held_out
 from distill.recipe import PRESETS, Recipe
@@ -140,12 +140,12 @@ def fit(
         examples: To train on.
         tell: Called after each step, with the loss.
     """
-    recipe, curriculum = trainer.recipe, trainer.curriculum
+    recipe = trainer.recipe
+    # A run whose rate falls in its last steps, whichever level it began at.
+    falls_from = recipe.most_steps - recipe.settle_steps
+    trainer.follows = Schedule([Promotion(falls_from, trainer.curriculum.highest, 0.0)])
     weights = torch.tensor([each.weight for each in examples], dtype=torch.float64)
     while trainer.step < recipe.most_steps:
-        left = recipe.most_steps - trainer.step
-        if left <= recipe.settle_steps and curriculum.reached_top_at is None:
-            curriculum.promote(Promotion(trainer.step, curriculum.highest, 0.0))
         drawn = torch.multinomial(
             weights, recipe.batch, replacement=True, generator=trainer.generators["stream"]
         )

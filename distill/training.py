@@ -200,7 +200,7 @@ class Trainer:
 
     def _top_reached_at(self) -> int | None:
         """The step at which this run, or the one that it follows, reached the highest level."""
-        if self.follows is None:
+        if self.follows is None or not self.follows.promotions:
             return self.curriculum.reached_top_at
         return self.follows.top_reached_at(self.curriculum.highest)
 

@@ -77,6 +77,19 @@ def test_arms_are_one_before_the_first_promotion(arm: Arm) -> None:
     assert same_weights(alone.student, other.student)
 
 
+@pytest.mark.parametrize("arm", ["supervised", "self_training", "frozen_frontier"])
+def test_arms_learn_at_the_rate_of_a_run_that_begins_at_the_highest_level(arm: Arm) -> None:
+    """Without a promotion to follow the rate falls from the first step in all arms alike."""
+    recipe = replace(EASY, size=2, begin_above=1, settle_steps=20)
+    leading = Trainer(recipe, 1)
+    other = Trainer(recipe, 1, arm, follows=leading.curriculum.schedule)
+    for trainer in (leading, other):
+        for _ in range(20):
+            trainer.run_step()
+    rates = [each.optimiser.param_groups[0]["lr"] for each in (leading, other)]
+    assert rates[0] == rates[1] < recipe.learning_rate / 4
+
+
 @pytest.mark.parametrize("arm", ["supervised", "self_training"])
 def test_twins_are_asked_the_same_however_they_do(arm: Arm) -> None:
     """Their own agreement changes nothing: every batch is that of the run that they follow."""
