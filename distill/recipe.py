@@ -95,7 +95,9 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
 
 PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
     {
-        ("arithmetic", "small"): Recipe("arithmetic", size=6, begin_above=1, settle_steps=600),
+        ("arithmetic", "small"): Recipe(
+            "arithmetic", size=6, begin_above=1, promote_at=0.7, settle_steps=800
+        ),
         ("arithmetic", "demo"): Recipe("arithmetic", size=8),
         ("arithmetic", "medium"): Recipe(
             "arithmetic",
