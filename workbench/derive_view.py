@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from decomposition.tasks.table import DONT_KNOW
 from decomposition.tree import fold
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.row_scrub import RecordedRow
@@ -35,7 +36,7 @@ class Comparison(Struct, frozen=True):
     compared: int
     identical: int
     differing: tuple[tuple[str, str], ...]
-    """Row and trace."""
+    """Row and trace, of another tree or with another answer than the row's label."""
     redacted: int
     """Recorded trees that could not be compared, since something of them was taken away."""
 
@@ -83,10 +84,17 @@ def _compared(store: Store, run: RunRecord) -> Comparison:
     differing: list[tuple[str, str]] = []
     rows = [(str(name), row) for name, row, _ in recorded]
     for tree, (_, _, session) in zip(derive(on, rows), recorded, strict=True):
-        if tree.digest != session.digest:
+        if tree.digest != session.digest or not says_its_label(on, tree):
             differing.append((tree.name, session.trace))
     count = len(recorded)
     return Comparison(run.name, count, count - len(differing), tuple(differing), redacted)
+
+
+def says_its_label(on: Ground, tree: Derived) -> bool:
+    """Whether the engine came to the label that the batch amplifier gave the row."""
+    answered = tree.status == "answered"
+    came = on.task.table_answer(on.task.normalise(tree.answer)) if answered else DONT_KNOW
+    return came == tree.row.label
 
 
 def _recorded(store: Store, run: RunRecord) -> tuple[list[tuple[RowName, Row, SessionRecord]], int]:

@@ -1,6 +1,7 @@
 """Training rows of runs: every label leaves one, and its tree follows from it."""
 
 import json
+import struct
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,14 @@ from distill.training import Trainer
 from tests.distill.kit import TINY, same_weights, trained
 from traces.record import FINISHED
 from traces.store import Store
-from traces.training_rows import OWN_ARM, TrainingRows, rows_of, shown_digest
+from traces.training_rows import (
+    OWN_ARM,
+    StepRows,
+    TrainingRows,
+    change,
+    rows_of,
+    shown_digest,
+)
 from traces.verify import verify
 from workbench.arm_run import ArmRun
 from workbench.derive import RowsConfig
@@ -101,20 +109,30 @@ def test_a_tree_built_from_its_row_is_the_one_that_was_recorded(
     assert told["compared"] == told["identical"] == kept.recorded
 
 
-def test_a_changed_sub_answer_makes_another_tree(place: Path) -> None:
-    """The comparison does not hold by itself."""
+def altered(rows: StepRows, column: int) -> StepRows:
+    """The rows of a step, each with one number more in a column of theirs."""
+    numbers = list(struct.unpack(f"<{len(rows.numbers) // 8}q", rows.numbers))
+    for at in range(column * rows.count, (column + 1) * rows.count):
+        numbers[at] += 1 if numbers[at] >= 0 else 0
+    return replace(rows, numbers=struct.pack(f"<{len(numbers)}q", *numbers))
+
+
+@pytest.mark.parametrize("column", ["label", "sub-answer"])
+def test_a_changed_row_makes_another_tree(column: str, place: Path) -> None:
+    """The comparison does not hold by itself: a label or a sub-answer that was another differs."""
     trainer = Trainer(replace(TINY, begin_above=2), 3)
     with Store.open(place) as store:
         keeper = keeper_of(store, trainer)
         stepped(trainer, keeper, 4)
         keeper.flush()
         run = store.register.find_run(RUN).number
+        kept = list(TrainingRows(store.database).scan(run, OWN_ARM))
         with store.database.writing() as writer:
-            rows = writer.rows("SELECT id, digest FROM session")
-            swapped = zip(rows, [*rows[1:], rows[0]], strict=True)
-            for (number, _), (_, digest) in swapped:
-                writer.run("UPDATE session SET digest = ? WHERE id = ?", (digest, number))
-        assert TrainingRows(store.database).arms(run)[OWN_ARM][0] == 4
+            for rows in kept:
+                # The second sub-answer is the student's: the first is a look-up, made again.
+                which = 1 + rows.fields + (2 if column == "sub-answer" else 0)
+                change(writer, run, OWN_ARM, altered(rows, which))
+        assert not verify(store).ok
     text, sound = compared(str(place), run="", json=False)
     assert not sound
     assert "differs from t-" in text
