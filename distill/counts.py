@@ -22,7 +22,8 @@ class Counts(Struct):
     kept: int = 0
     """Labels that were trusted."""
     cpu_s: float = 0.0
-    """CPU seconds of drawing, amplifying and training, without evaluation."""
+    """CPU seconds of drawing, amplifying, probing and training; without evaluation, and without
+    the keeping of rows, which no arm but the amplified one has."""
 
     def copy(self) -> "Counts":
         """The counts as they stand now."""

@@ -257,7 +257,7 @@ def _costs(summary: Summary) -> list[str]:
     ]
     note = (
         "Student forwards are answers that the student gave as X; overseer steps are turns of the "
-        "overseer. Measurements are not in it."
+        "overseer. Measurements and the keeping of rows are not in it."
     )
     return ["<h2>What it took</h2>", _table(head, rows), f'<p class="note">{note}</p>']
 
@@ -267,7 +267,8 @@ def _to_goal(summary: Summary) -> list[str]:
         ["questions", *goals(summary, summary.questions_to_95, ",.0f")],
         ["CPU seconds", *goals(summary, summary.cpu_to_95, ".1f")],
     ]
-    top = list(summary.accuracy["student"].by_depth)[-1]
+    # Of a level with several classes it is the mean of theirs, so the level is named alone.
+    top = list(summary.accuracy["student"].by_depth)[-1].partition(" ")[0]
     return [
         f"<h2>To 95 % on {escape(level_name(summary.task, top))}</h2>",
         _table(["", "amplified", "supervised, uniform stream", "ratio"], ends),

@@ -66,7 +66,8 @@ class Summary(Struct, frozen=True, forbid_unknown_fields=True):
     wall_s: float
     """Of all arms, with their measurements."""
     cpu_s: float
-    """Of the amplified arm: drawing, amplifying and training, without measurements."""
+    """Of the amplified arm: drawing, amplifying, probing and training; measurements and the keeping
+    of rows are no part of it."""
     overseer_kind: str
     overseer_steps: int
     overseer_transcripts: int

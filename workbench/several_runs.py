@@ -47,6 +47,8 @@ def over_seeds(folders: Sequence[Path]) -> Ranges:
     for folder, summary in zip(folders, summaries, strict=True):
         if (summary.task, summary.recipe_hash) != (first.task, first.recipe_hash):
             stop(f"{folder} has another recipe than {folders[0]}", Exit.BAD_DATA)
+        if _beside_recipe(summary) != _beside_recipe(first):
+            stop(f"{folder} has another overseer or learner than {folders[0]}", Exit.BAD_DATA)
     seeds = tuple(summary.seed for summary in summaries)
     if len(set(seeds)) < len(seeds):
         stop("two of the runs have the same seed: that would count one run twice", Exit.BAD_DATA)
@@ -58,6 +60,11 @@ def over_seeds(folders: Sequence[Path]) -> Ranges:
         questions_to_95=_costs([summary.questions_to_95 for summary in summaries]),
         cpu_to_95=_costs([summary.cpu_to_95 for summary in summaries]),
     )
+
+
+def _beside_recipe(summary: Summary) -> tuple[str, str]:
+    """What a run depends on beside recipe and seed."""
+    return summary.overseer_kind, summary.student
 
 
 def as_text(ranges: Ranges) -> str:

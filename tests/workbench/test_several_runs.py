@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.workbench.conftest import Run
 from workbench.rounds_summary import ArmScore, Calls, Cost, Summary
@@ -50,7 +51,12 @@ def test_ranges_are_told_over_seeds(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("other", "why"),
-    [(summary(1, 0.9, None), "same seed"), (summary(2, 0.9, None, "b2:2"), "another recipe")],
+    [
+        (summary(1, 0.9, None), "same seed"),
+        (summary(2, 0.9, None, "b2:2"), "another recipe"),
+        (replace(summary(2, 0.9, None), overseer_kind="another"), "another overseer"),
+        (replace(summary(2, 0.9, None), student="table"), "another overseer or learner"),
+    ],
 )
 def test_only_seeds_may_differ(other: Summary, why: str, run: Run) -> None:
     """A run is not counted twice, and other recipes make no range."""
