@@ -211,6 +211,8 @@ def _resumed(folder: RunFolder, wanted: Wanted) -> Plan:
         stop(f"{folder.path} holds no run to go on with", Exit.BAD_DATA)
     plan = read_as(folder.plan, Plan)
     recipe = plan.recipe
+    # A size that no option could have asked for is a fault of the file.
+    table_task(recipe.task, recipe.reach).checked_size(recipe.size)
     begun = {
         "preset": plan.preset,
         "regime": recipe.regime,

@@ -247,7 +247,11 @@ def _found(store: Store, name: str, config: RowsConfig) -> RunRecord:
     except NameTaken:
         run = store.register.find_run(name)
     if run.kind != KIND or config_of(run) != config:
-        stop(f"{store.database.place} has another run called {name}", Exit.STORAGE)
+        stop(
+            f"{store.database.place} has a run called {name} that was begun otherwise than the "
+            "run.json of the folder says; one of the two was changed",
+            Exit.STORAGE,
+        )
     return run
 
 

@@ -10,11 +10,14 @@ from typing import Final, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from distill.errors import BadRecipe
 from distill.recipe import Arm, Recipe
 from traces.rounds_record import Round, decode_round, encode_round
 from workbench.exits import Exit, stop
 from workbench.files import read_capped, write_whole
 
+MOST_PER_LEVEL: Final = 100_000
+"""Held-out questions of a level."""
 MOST_BYTES: Final = 1 << 28
 """Of a file of a run that is read whole."""
 
@@ -49,6 +52,21 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     record_share: float = 0.0
     """Share of the rows whose trees are recorded as traces, beside a handful a round."""
     format: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        """Holds the values together, as a file that was edited may not.
+
+        Raises:
+            ValueError: They do not.
+        """
+        if self.arms[:1] != ("amplified",) or len(set(self.arms)) < len(self.arms):
+            raise ValueError("arms begin with the amplified one, and none is named twice")
+        if not 1 <= self.per_level <= MOST_PER_LEVEL:
+            raise ValueError(f"a level has from 1 to {MOST_PER_LEVEL} questions")
+        if self.rounds is not None and self.rounds < 1:
+            raise ValueError("a run ends after one round or more")
+        if not 0 <= self.record_share <= 1:
+            raise ValueError("the recorded share is from 0 to 1")
 
 
 class RunFolder:
@@ -121,7 +139,7 @@ def read_as(path: Path, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(read_capped(path, MOST_BYTES), type=kind)
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, BadRecipe) as wrong:
         stop(f"{path}: does not hold together ({wrong})", Exit.BAD_DATA)
 
 

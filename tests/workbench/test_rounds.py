@@ -12,12 +12,13 @@ import msgspec
 import pytest
 import torch
 
+from decomposition.errors import BadTask
 from distill.errors import BadCheckpoint
 from tests.workbench.conftest import Run
 from tests.workbench.test_resume import until
 from traces.rounds_record import Round, decode_round
 from workbench.arm_run import ArmRun
-from workbench.exits import Complaint, Interrupted
+from workbench.exits import Complaint, Exit, Interrupted, code_of
 from workbench.iterate import ARMS, Ended, Wanted, iterate, planned
 from workbench.reports import write_report
 from workbench.rounds_summary import Summary
@@ -210,6 +211,33 @@ def test_a_resume_keeps_to_the_plan(ended: Ended) -> None:
     for other in (Wanted("arithmetic", seed=4), Wanted("arithmetic", arms="amplified")):
         with pytest.raises(Complaint, match="was begun with"):
             iterate(other, ended.folder, resume=True, tell=nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("per_level", -1, "from 1 to 100000 questions"),
+        ("per_level", 10**9, "from 1 to 100000 questions"),
+        ("arms", [], "begin with the amplified one"),
+        ("arms", ["supervised"], "begin with the amplified one"),
+        ("arms", ["amplified", "amplified"], "none is named twice"),
+        ("rounds", 0, "one round or more"),
+        ("record_share", 7.0, "from 0 to 1"),
+        ("size", 10**9, "sizes from 2 to 16"),
+        ("heads", 7, "not shared by 7 heads"),
+    ],
+)
+def test_an_edited_plan_is_bad_data(
+    name: str, value: object, told: str, ended: Ended, tmp_path: Path
+) -> None:
+    """A `run.json` with values that no option takes is refused before anything is worked."""
+    plan = json.loads((ended.folder / "run.json").read_text())
+    (plan["recipe"] if name in plan["recipe"] else plan)[name] = value
+    (tmp_path / "run.json").write_text(json.dumps(plan))
+    with pytest.raises((Complaint, BadTask), match=told) as caught:
+        iterate(Wanted("arithmetic"), tmp_path, resume=True, tell=nothing)
+    assert code_of(caught.value) == Exit.BAD_DATA
+    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_places_move_unless_told_otherwise(ended: Ended) -> None:
