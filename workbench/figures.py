@@ -61,7 +61,7 @@ def _figures(
     rounds: Sequence[Round], summary: Summary
 ) -> Iterator[tuple[str, str, list[Row], Draw, str]]:
     """Name, title, numbers, drawing and caption of each figure."""
-    named = partial(level_name, summary.task)
+    named = partial(level_name, summary.task, reach=summary.reach)
     yield (
         "accuracy",
         "Accuracy by difficulty",

@@ -137,7 +137,8 @@ def _opening(summary: Summary) -> list[str]:
     )
     return [
         _paragraph(
-            f"On questions of {escape(level_name(summary.task, top))} the student is right on",
+            f"On questions of {escape(level_name(summary.task, top, summary.reach))} the student",
+            "is right on",
             f"<b>{student.by_depth[top]:.3f}</b> of {student.by_depth_n[top]:,} {kind} (95 %",
             f"interval {low:.3f} to {high:.3f}; trivial baseline {trivial.by_depth[top]:.3f}).",
             f"It was trained with <b>{summary.labels_used:,}</b> right answers from the task.",
@@ -187,7 +188,8 @@ def _cells(score: ArmScore, depths: Sequence[str]) -> list[str]:
 def _levels(summary: Summary, depths: Sequence[str], *, marked: bool = False) -> list[str]:
     """Levels as headings; with a mark, those whose questions were also asked in training."""
     return [
-        escape(level_name(summary.task, depth)) + (" *" if marked and depth in summary.seen else "")
+        escape(level_name(summary.task, depth, summary.reach))
+        + (" *" if marked and depth in summary.seen else "")
         for depth in depths
     ]
 
@@ -270,7 +272,7 @@ def _to_goal(summary: Summary) -> list[str]:
     # Of a level with several classes it is the mean of theirs, so the level is named alone.
     top = list(summary.accuracy["student"].by_depth)[-1].partition(" ")[0]
     return [
-        f"<h2>To 95 % on {escape(level_name(summary.task, top))}</h2>",
+        f"<h2>To 95 % on {escape(level_name(summary.task, top, summary.reach))}</h2>",
         _table(["", "amplified", "supervised, uniform stream", "ratio"], ends),
     ]
 
@@ -284,7 +286,7 @@ def _rounds(rounds: Sequence[Round], summary: Summary) -> list[str]:
         [
             str(told.round),
             str(told.step),
-            escape(level_name(summary.task, str(told.frontier))),
+            escape(level_name(summary.task, str(told.frontier), summary.reach)),
             _number(told.agreement),
             _number(told.kept),
             _number(told.calls_per_answer),

@@ -101,6 +101,8 @@ class Summary(Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the rows whose trees are recorded as traces, beside a handful a round."""
     recorded_trees: int = 0
     """Rows whose trees are recorded."""
+    reach: int = 0
+    """The furthest question, where a task has a reach beside its size; 0 for its own."""
     format: Literal[1] = 1
 
 
@@ -133,6 +135,7 @@ def summarise(
         task=plan.task,
         preset=plan.preset,
         size=plan.recipe.size,
+        reach=plan.recipe.reach,
         seed=plan.seed,
         rounds=last.round,
         regime=plan.recipe.regime,

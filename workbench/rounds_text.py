@@ -40,7 +40,7 @@ def described(folder: Path, summary: Summary) -> str:
 def _levels(summary: Summary) -> str:
     """Such as "levels: 0 = 1 step, 1 = 2 steps"."""
     named = (
-        f"{each} = {level_name(summary.task, each)}"
+        f"{each} = {level_name(summary.task, each, summary.reach)}"
         for each in summary.accuracy["student"].by_depth
     )
     return f"levels: {', '.join(named)}"

@@ -24,3 +24,17 @@ from workbench.level_names import level_name
 def test_a_level_is_named_by_what_it_holds(task: str, level: str, name: str) -> None:
     """A reader is told steps, digits, numbers; other tasks and foreign levels keep theirs."""
     assert level_name(task, level) == name
+
+
+@pytest.mark.parametrize(
+    ("level", "reach", "name"),
+    [
+        ("6", 63, "33 to 63 steps"),
+        ("5", 63, "17 to 32 steps"),
+        ("4", 16, "9 to 16 steps"),
+        ("2", 3, "3 steps"),
+    ],
+)
+def test_the_highest_level_ends_where_the_task_does(level: str, reach: int, name: str) -> None:
+    """A reach that is no power of two lies within a level."""
+    assert level_name("permutation", level, reach) == name
