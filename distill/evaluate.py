@@ -13,8 +13,7 @@ from torch import Tensor
 
 from decomposition.tasks.base import NO_FACTS, Facts
 from decomposition.tasks.table import DONT_KNOW, AnyTableTask
-from distill.batch_amplifier import Amplifier, Answering, Step
-from distill.counts import Counts
+from distill.batch_amplifier import Answering
 from distill.questions import Questions, Stream, bare
 from distill.recipe import Recipe
 from distill.student import Student
@@ -133,23 +132,6 @@ def score_level(examined: Exam, answering: Answering, level: int) -> float:
     return sum(float(right[each].float().mean()) for each in of) / max(1, len(of))
 
 
-def score_amplified(
-    examined: Exam,
-    task: AnyTableTask,
-    size: int,
-    answering: Answering,
-    overseer: Step | None = None,
-) -> Score:
-    """How right one step of the overseer over somebody's answers is."""
-    amplifier = Amplifier(task, size, answering, Counts(), overseer)
-    return graded(examined, amplifier.amplify(examined.questions).labels)
-
-
-def score_trivial(examined: Exam) -> Score:
-    """How right the trivial baseline is."""
-    return graded(examined, examined.trivial)
-
-
 def untrained(recipe: Recipe, task: AnyTableTask, seed: int) -> Answering:
     """A student that has learnt nothing: below an overseer, it shows what H can do alone."""
     vocabulary = Vocabulary(task, recipe.size)
@@ -168,17 +150,6 @@ class Ignorance:
         """Whatever its first weights say."""
         reading = self._vocabulary.read(questions, self._student.architecture.places)
         return self._vocabulary.answers(questions, self._student(reading))
-
-
-def credit(
-    student: Score, frozen_frontier: Score | None, self_training: Score | None
-) -> dict[str, float]:
-    """What amplification adds at each depth over the better of the two arms without it."""
-    others = [arm.by_depth for arm in (frozen_frontier, self_training) if arm is not None]
-    return {
-        name: accuracy - max((arm.get(name, 0.0) for arm in others), default=0.0)
-        for name, accuracy in student.by_depth.items()
-    }
 
 
 def _with_truth(task: AnyTableTask, size: int, questions: Questions, seen: frozenset[str]) -> Exam:

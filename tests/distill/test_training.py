@@ -12,11 +12,11 @@ from decomposition.tasks.arithmetic import Arithmetic
 from decomposition.tasks.table import TableStep
 from distill.curriculum import Promotion, Schedule, curriculum
 from distill.errors import BadRecipe
-from distill.evaluate import credit, exam, score, score_amplified, score_trivial, untrained
+from distill.evaluate import exam
 from distill.recipe import Arm, Recipe, preset
-from distill.rounds import Course, run_arm
 from distill.training import Trainer, answer_loss
 from distill.vocabulary import IGNORE
+from tests.distill.course import Course
 from tests.distill.kit import TINY, same_weights
 
 EASY: Final = Recipe(
@@ -137,31 +137,6 @@ def test_a_missing_type_of_subquestion_stalls_the_frontier() -> None:
         trainer.run_step()
     assert trainer.curriculum.frontier == 3
     assert trainer.curriculum.agreement[2] == 0
-
-
-def test_arms_beside_a_score() -> None:
-    """Trivial and H alone are measured on the exam of the student; H alone does two digits."""
-    task = Arithmetic()
-    examined = exam(task, 4, 0, per_level=300)
-    alone = score_amplified(examined, task, 4, untrained(replace(EASY, size=4), task, 0))
-    assert alone.by_depth["1"] == alone.by_depth["2"] == 1
-    assert alone.by_depth["4"] < 0.05
-    trivial = score_trivial(examined)
-    assert trivial.by_depth["4"] < 0.15
-    assert trivial.n == 200 + 3 * 300
-    student = score(examined, untrained(replace(EASY, size=4), task, 0))
-    assert set(credit(alone, student, trivial)) == {"1", "2", "3", "4"}
-    assert credit(alone, student, trivial)["2"] > 0.8
-
-
-def test_an_arm_takes_as_many_steps_as_the_run_that_it_follows() -> None:
-    """Arms are compared at equal steps."""
-    examined = exam(Arithmetic(), 3, 0, per_level=20)
-    course = run_arm(replace(TINY, most_steps=25), 0, "amplified", examined)
-    other = run_arm(TINY, 0, "supervised_uniform", examined, like=course)
-    assert course.trainer.step == other.trainer.step == 25
-    assert course.goal is None
-    assert [point[0] for point in course.curve] == []
 
 
 def test_levels_are_asked_by_what_is_unsolved() -> None:

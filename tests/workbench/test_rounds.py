@@ -22,6 +22,7 @@ from workbench.exits import Complaint, Exit, Interrupted, code_of
 from workbench.iterate import ARMS, Ended, Wanted, iterate, planned
 from workbench.reports import write_report
 from workbench.rounds_summary import Summary
+from workbench.run_folder import RunFolder
 
 SMALL = Wanted("arithmetic", size=3, most_steps=30, per_level=20, seed=3)
 BEGUN = ("--size", "3", "--most-steps", "100", "--per-level", "20", "--seed", "3")
@@ -102,6 +103,23 @@ def test_scores_stand_beside_their_baselines(ended: Ended) -> None:
             assert low <= number <= high
     assert accuracy["h_alone"].by_depth["2"] == 1.0
     assert accuracy["trivial"].by_depth["2"] < 0.5
+
+
+def test_credit_is_over_the_better_arm_without_amplification(ended: Ended) -> None:
+    """By level: the student less the better of frozen frontier and self-training."""
+    told, credit = ended.summary.accuracy, ended.summary.credit
+    assert credit is not None
+    for level, own in told["student"].by_depth.items():
+        others = (told[arm].by_depth[level] for arm in ("frozen_frontier", "self_training"))
+        assert credit[level] == pytest.approx(own - max(others))
+
+
+def test_arms_take_as_many_steps_as_the_amplified_one(ended: Ended) -> None:
+    """Arms are compared at equal steps and questions."""
+    rounds = RunFolder(ended.folder).read_rounds()
+    ends = {told.arm: (told.step, told.spent.questions) for told in rounds}
+    assert set(ends) == set(ARMS)
+    assert set(ends.values()) == {(30, 30 * 96)}
 
 
 def test_the_amplified_arm_takes_no_label(ended: Ended) -> None:
