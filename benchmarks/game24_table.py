@@ -29,7 +29,7 @@ from distill.table_student import TableStudent
 from distill.threads import set_threads
 from distill.training import Trainer
 from distill.vocabulary import Answers
-from workbench.run_folder import Plan, RunFolder, read_as
+from workbench.rounds.run_folder import Plan, RunFolder, read_as
 
 LOOKED_UP: Final = "lookup table"
 

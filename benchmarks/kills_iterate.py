@@ -33,10 +33,16 @@ RUN: Final = "run"
 OPTIONS: Final = ("--size", "3", "--most-steps", "30", "--per-level", "5", "--seed", "3")
 ARMS: Final = ("--arms", "amplified,self_training")
 PRELOADED: Final = (
-    "torch._dynamo", "workbench.iterate", "workbench.reports",
-    "workbench.figures", "workbench.rounds_progress",
-    "workbench.rounds_text", "workbench.amplify_run", "workbench.cli", "workbench.testing.kill",
-)  # fmt: skip
+    "torch._dynamo",
+    "workbench.rounds.iterate",
+    "workbench.rounds.reports",
+    "workbench.rounds.figures",
+    "workbench.rounds.rounds_progress",
+    "workbench.rounds.rounds_text",
+    "workbench.amplify_run",
+    "workbench.cli",
+    "workbench.testing.kill",
+)
 KILLS_OF_A_RUN: Final = 12
 TIMES: Final = ("wall_s", "cpu_s", "cpu_to_95", "environment", "spent")
 """What no two runs share."""

@@ -9,7 +9,7 @@ from workbench import cli_options as option
 from workbench.safe_output import shown
 
 if TYPE_CHECKING:
-    from workbench.iterate import Ended, Wanted
+    from workbench.rounds.iterate import Ended, Wanted
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +104,7 @@ def iterate(
     json: option.Json = False,
 ) -> None:
     """Train a student from amplification, round after round, beside what could explain it away."""
-    from workbench.iterate import Wanted
+    from workbench.rounds.iterate import Wanted
 
     wanted = Wanted(
         task,
@@ -126,8 +126,8 @@ def iterate(
 
 
 def _iterated(wanted: "Wanted", out: Path | None, *, resume: bool) -> "Ended":
-    from workbench import iterate as iterating
-    from workbench.rounds_progress import RoundsProgress
+    from workbench.rounds import iterate as iterating
+    from workbench.rounds.rounds_progress import RoundsProgress
 
     progress = RoundsProgress()
     try:
@@ -139,8 +139,8 @@ def _iterated(wanted: "Wanted", out: Path | None, *, resume: bool) -> "Ended":
 def _print_ended(ended: "Ended", *, json: bool) -> None:
     import msgspec
 
-    from workbench.reports import write_report
-    from workbench.rounds_text import described
+    from workbench.rounds.reports import write_report
+    from workbench.rounds.rounds_text import described
 
     if not (ended.folder / "report.html").exists():
         write_report(ended.folder)
@@ -167,8 +167,8 @@ def distill(
     json: option.Json = False,
 ) -> None:
     """Fit one student to what recorded runs answered; right answers are never read."""
-    from workbench.distill_run import as_text
-    from workbench.distill_run import distill as fitted
+    from workbench.rounds.distill_run import as_text
+    from workbench.rounds.distill_run import distill as fitted
 
     told = fitted(runs, out, store, task=task, seed=seed, steps=steps, resume=resume)
     if json:
@@ -189,7 +189,7 @@ def evaluate(
     json: option.Json = False,
 ) -> None:
     """A student's scores by level on held-out questions, beside the trivial baseline."""
-    from workbench.evaluation import as_text, evaluated
+    from workbench.rounds.evaluation import as_text, evaluated
 
     scores = evaluated(folder, task, seed=seed, per_level=per_level)
     if json:
@@ -213,7 +213,7 @@ def report(
     if len(folders) > 1:
         _print_ranges(folders, json=json)
         return
-    from workbench.reports import write_report
+    from workbench.rounds.reports import write_report
 
     written = write_report(folders[0])
     if json:
@@ -225,7 +225,7 @@ def report(
 
 
 def _print_ranges(folders: list[Path], *, json: bool) -> None:
-    from workbench.several_runs import as_text, over_seeds
+    from workbench.rounds.several_runs import as_text, over_seeds
 
     ranges = over_seeds(folders)
     if json:

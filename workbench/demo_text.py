@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from workbench.level_table import level_table, tenths, whole
-from workbench.rounds_summary import Summary
+from workbench.rounds.level_table import level_table, tenths, whole
+from workbench.rounds.rounds_summary import Summary
 from workbench.safe_output import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from traces.rounds_record import Round
-    from workbench.arm_run import ArmRun
+    from workbench.rounds.arm_run import ArmRun
 
 LIVE_LEGEND: Final = """\
 A row: of 100 sums of so many digits, how many X got right, in a test that it is

@@ -122,7 +122,7 @@ def _overseer(config: RowsConfig, task: AnyTableTask) -> Answerer:
         return task.overseer()
     from distill.batch_amplifier import over_tensors
     from distill.step_overseer import StepOverseer
-    from workbench.overseers import overseer
+    from workbench.rounds.overseers import overseer
 
     found = overseer(config.overseer, task, config.size, config.seed)
     if found.identity != config.overseer_identity:

@@ -28,7 +28,7 @@ from workbench.doings import doings
 from workbench.drawing import drawn
 from workbench.exits import Exit, stop
 from workbench.places import open_store
-from workbench.run_folder import Plan, RunFolder, read_as
+from workbench.rounds.run_folder import Plan, RunFolder, read_as
 from workbench.safe_output import line, many
 from workbench.trace_views import Look
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from tests.browser.chromium import Browser, BrowserFailed
-from workbench.iterate import Wanted, iterate
-from workbench.reports import write_report
+from workbench.rounds.iterate import Wanted, iterate
+from workbench.rounds.reports import write_report
 
 SMALL = Wanted(
     "arithmetic",

@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from tests.workbench.conftest import Run
+from tests.workbench.rounds.test_rounds import settled
 from tests.workbench.test_resume import until
-from tests.workbench.test_rounds import settled
 from traces.rounds_record import Measure, Round, Scored, Spent
 from workbench.demo import Wish, as_json, run_demo
 from workbench.demo_text import Shown
 from workbench.exits import Interrupted
-from workbench.level_table import level_table, tenths, whole
-from workbench.rounds_summary import ArmScore
-from workbench.rounds_text import score_table
+from workbench.rounds.level_table import level_table, tenths, whole
+from workbench.rounds.rounds_summary import ArmScore
+from workbench.rounds.rounds_text import score_table
 
 SMALL = Wish(size=3, most_steps=60, per_level=20, seed=3)
 

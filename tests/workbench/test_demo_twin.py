@@ -12,14 +12,14 @@ import torch
 
 from distill.checkpoint import load_checkpoint
 from distill.recipe import Arm
+from tests.workbench.rounds.test_rounds import nothing, settled, weights
 from tests.workbench.test_resume import until
-from tests.workbench.test_rounds import nothing, settled, weights
-from workbench.arm_run import ArmRun
 from workbench.exits import Interrupted
-from workbench.iterate import Ended, Wanted, iterate
-from workbench.pace import Lead, Teller
-from workbench.run_folder import RunFolder
-from workbench.twin_process import ARM, TwinProcess, twin_folder
+from workbench.rounds.arm_run import ArmRun
+from workbench.rounds.iterate import Ended, Wanted, iterate
+from workbench.rounds.pace import Lead, Teller
+from workbench.rounds.run_folder import RunFolder
+from workbench.rounds.twin_process import ARM, TwinProcess, twin_folder
 
 SMALL = Wanted("arithmetic", arms=ARM, size=3, most_steps=40, per_level=20, seed=3)
 

@@ -14,7 +14,7 @@ from tests.distill.test_batch_amplifier import Noise
 from traces.training_rows import Row
 from workbench.derive import Derived, Ground, RowsConfig, derive, ground
 from workbench.derive_view import says_its_label
-from workbench.overseers import Overseer, overseer
+from workbench.rounds.overseers import Overseer, overseer
 
 SPECS = {
     "arithmetic": ("expert", "faulty:0.2:expert", "without:carry:expert", "biased:no-carry:expert"),

@@ -23,12 +23,12 @@ from traces.training_rows import (
     shown_digest,
 )
 from traces.verify import verify
-from workbench.arm_run import ArmRun
 from workbench.derive import RowsConfig
 from workbench.derive_view import compared, derived
 from workbench.exits import Complaint
-from workbench.iterate import Wanted, iterate
-from workbench.row_keeping import RowKeeper
+from workbench.rounds.arm_run import ArmRun
+from workbench.rounds.iterate import Wanted, iterate
+from workbench.rounds.row_keeping import RowKeeper
 from workbench.trace_views import Look
 
 RUN = "sums"

@@ -7,8 +7,8 @@ from statistics import median_low
 from msgspec import Struct
 
 from workbench.exits import Exit, stop
-from workbench.rounds_summary import Cost, Summary
-from workbench.run_folder import RunFolder, read_as
+from workbench.rounds.rounds_summary import Cost, Summary
+from workbench.rounds.run_folder import RunFolder, read_as
 
 _NEVER = float("inf")
 """Sorts what was not reached behind everything that was."""

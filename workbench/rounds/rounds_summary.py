@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from traces.rounds_record import Round, Scored, Spent
-from workbench.foretold import Foretold
+from workbench.rounds.foretold import Foretold
 
 if TYPE_CHECKING:
     from distill.rounds import Reached
-    from workbench.run_folder import Plan
-    from workbench.scoring import Examiner
+    from workbench.rounds.run_folder import Plan
+    from workbench.rounds.scoring import Examiner
 
 STUDENT_CALLS: Final = 1.0
 """Calls that a student's own answer takes."""

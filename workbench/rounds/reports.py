@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 from traces.rounds_record import Round
 from workbench.exits import Exit, stop
 from workbench.files import write_whole
-from workbench.intervals import Bounds, difference
-from workbench.level_names import level_name
-from workbench.rounds_summary import ArmScore, Summary
-from workbench.rounds_text import goals
-from workbench.run_folder import RunFolder, read_as
+from workbench.rounds.intervals import Bounds, difference
+from workbench.rounds.level_names import level_name
+from workbench.rounds.rounds_summary import ArmScore, Summary
+from workbench.rounds.rounds_text import goals
+from workbench.rounds.run_folder import RunFolder, read_as
 from workbench.safe_output import many
 
 if TYPE_CHECKING:
-    from workbench.figures import Drawn
+    from workbench.rounds.figures import Drawn
 
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The page may load nothing, from nowhere."""
@@ -69,7 +69,7 @@ def write_report(folder: Path) -> Path:
     _check(run, rounds, summary)
     if find_spec("matplotlib") is None:
         stop("figures need matplotlib, which the extra `distill` installs")
-    from workbench.figures import draw_figures
+    from workbench.rounds.figures import draw_figures
 
     drawn = draw_figures(run.figures, rounds, summary)
     write_whole(run.report, [page(rounds, summary, drawn).encode()])

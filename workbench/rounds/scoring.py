@@ -11,7 +11,7 @@ from distill.batch_amplifier import Amplifier, Answering
 from distill.counts import Counts
 from distill.evaluate import Exam, untrained
 from traces.rounds_record import Measure, Scored
-from workbench.intervals import measured
+from workbench.rounds.intervals import measured
 
 if TYPE_CHECKING:
     from decomposition.tasks.table import AnyTableTask

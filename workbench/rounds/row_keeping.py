@@ -39,7 +39,7 @@ from workbench.deliberate import Deliberation, Task
 from workbench.derive import FUEL, Ground, RowsConfig, config_of, ground
 from workbench.exits import Exit, stop
 from workbench.places import file_of, open_store
-from workbench.run_folder import Plan, RunFolder
+from workbench.rounds.run_folder import Plan, RunFolder
 from workbench.specs import Cast
 from workbench.wiring import Posed
 

@@ -1,6 +1,6 @@
 """Curves: how the lines of a figure look, in one panel or in one for each level.
 
-The axes are handed in; matplotlib itself is loaded by `workbench.figures` alone.
+The axes are handed in; matplotlib itself is loaded by `workbench.rounds.figures` alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.workbench.conftest import Run
-from tests.workbench.test_rounds import at_once, nothing, settled
+from tests.workbench.rounds.test_rounds import at_once, nothing, settled
 from workbench.exits import Complaint, Interrupted
-from workbench.iterate import Ended, Wanted, iterate
-from workbench.rounds_summary import Summary
+from workbench.rounds.iterate import Ended, Wanted, iterate
+from workbench.rounds.rounds_summary import Summary
 
 OWN = """
 from decomposition.tasks.table import TableStep

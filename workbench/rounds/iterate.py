@@ -16,16 +16,16 @@ from distill.table_student import TableStudent
 from distill.threads import set_threads
 from distill.training import table_task
 from traces.training_rows import OWN_ARM
-from workbench.arm_run import SAVE_EVERY_S, ArmRun
 from workbench.exits import Exit, Interrupted, stop
 from workbench.files import is_part
-from workbench.foretold import Foretold, of_frontier
-from workbench.overseers import Overseer, overseer
-from workbench.rounds_summary import Finished, Summary, summarise
-from workbench.row_keeping import NO_ROWS, SHARE, Kept, RowKeeper, kept_rows, place_of
-from workbench.run_folder import Plan, RunFolder, read_as, write_json
-from workbench.scoring import Examiner
-from workbench.table_run import TableRun
+from workbench.rounds.arm_run import SAVE_EVERY_S, ArmRun
+from workbench.rounds.foretold import Foretold, of_frontier
+from workbench.rounds.overseers import Overseer, overseer
+from workbench.rounds.rounds_summary import Finished, Summary, summarise
+from workbench.rounds.row_keeping import NO_ROWS, SHARE, Kept, RowKeeper, kept_rows, place_of
+from workbench.rounds.run_folder import Plan, RunFolder, read_as, write_json
+from workbench.rounds.scoring import Examiner
+from workbench.rounds.table_run import TableRun
 
 if TYPE_CHECKING:
     from decomposition.tasks.table import AnyTableTask

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from distill.curriculum import Mixture, Promotion, Schedule
 
 if TYPE_CHECKING:
-    from workbench.arm_run import ArmRun
+    from workbench.rounds.arm_run import ArmRun
 
 _BEFORE: Final = -1
 """The step before the first, of which nothing happened yet."""

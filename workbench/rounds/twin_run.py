@@ -1,6 +1,6 @@
 """The twin: an arm that is trained in a process of its own, beside the run that it follows.
 
-Started by `workbench.twin_process`; standard input is the pace of the run that it follows.
+Started by `workbench.rounds.twin_process`; standard input is the pace of the run that it follows.
 It works in a folder inside that folder, and changes nothing else there.
 """
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from distill.recipe import Arm
 from distill.threads import set_threads
-from workbench.arm_run import ArmRun
-from workbench.iterate import examiner_of
-from workbench.pace import Lead
-from workbench.run_folder import Plan, RunFolder, read_as
-from workbench.twin_process import ARM, twin_folder
+from workbench.rounds.arm_run import ArmRun
+from workbench.rounds.iterate import examiner_of
+from workbench.rounds.pace import Lead
+from workbench.rounds.run_folder import Plan, RunFolder, read_as
+from workbench.rounds.twin_process import ARM, twin_folder
 
 if TYPE_CHECKING:
     from distill.training import StepReport
-    from workbench.scoring import Examiner
+    from workbench.rounds.scoring import Examiner
 
 
 class TwinRun(ArmRun):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from traces.rounds_record import Round
-    from workbench.rounds_summary import Summary
+    from workbench.rounds.rounds_summary import Summary
 
 MOST_ROUNDS: Final = 8
 """Rounds that are shown, the last ones."""

@@ -17,12 +17,12 @@ from distill.errors import BadCheckpoint
 from tests.workbench.conftest import Run
 from tests.workbench.test_resume import until
 from traces.rounds_record import Round, decode_round
-from workbench.arm_run import ArmRun
 from workbench.exits import Complaint, Exit, Interrupted, code_of
-from workbench.iterate import ARMS, Ended, Wanted, iterate, planned
-from workbench.reports import write_report
-from workbench.rounds_summary import Summary
-from workbench.run_folder import RunFolder
+from workbench.rounds.arm_run import ArmRun
+from workbench.rounds.iterate import ARMS, Ended, Wanted, iterate, planned
+from workbench.rounds.reports import write_report
+from workbench.rounds.rounds_summary import Summary
+from workbench.rounds.run_folder import RunFolder
 
 SMALL = Wanted("arithmetic", size=3, most_steps=30, per_level=20, seed=3)
 BEGUN = ("--size", "3", "--most-steps", "100", "--per-level", "20", "--seed", "3")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.level_names import level_name
+from workbench.rounds.level_names import level_name
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ from distill.recipe import Arm
 from distill.rounds import GOAL, MEASURE_EVERY, Reached
 from distill.training import StepReport, Trainer
 from traces.rounds_record import Round, Spent
-from workbench.rounds_summary import Finished
-from workbench.run_folder import Plan, RunFolder, read_as, write_json
-from workbench.scoring import Examiner
+from workbench.rounds.rounds_summary import Finished
+from workbench.rounds.run_folder import Plan, RunFolder, read_as, write_json
+from workbench.rounds.scoring import Examiner
 
 if TYPE_CHECKING:
-    from workbench.row_keeping import RowKeeper
+    from workbench.rounds.row_keeping import RowKeeper
 
 SAVE_EVERY_S: Final = 5.0
 """Seconds of work that a kill may cost, at most, one step and its measurement apart."""

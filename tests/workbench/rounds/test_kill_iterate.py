@@ -11,8 +11,8 @@ from benchmarks.kills_iterate import (
     place,
     reference,
 )
-from workbench.iterate import Wanted, iterate
-from workbench.run_folder import RunFolder
+from workbench.rounds.iterate import Wanted, iterate
+from workbench.rounds.run_folder import RunFolder
 
 KILLS = 4
 

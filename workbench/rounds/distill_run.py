@@ -16,7 +16,7 @@ from distill.threads import set_threads
 from distill.training import Trainer
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.places import open_store
-from workbench.recorded_examples import gathered, task_of_runs
+from workbench.rounds.recorded_examples import gathered, task_of_runs
 from workbench.safe_output import many
 
 CHECKPOINT: Final = "checkpoint"

@@ -10,9 +10,9 @@ from distill.questions import Questions
 from distill.threads import set_threads
 from distill.training import answered
 from distill.vocabulary import Answers
-from workbench.rounds_summary import ArmScore, arm_score
-from workbench.rounds_text import score_table
-from workbench.scoring import Examiner
+from workbench.rounds.rounds_summary import ArmScore, arm_score
+from workbench.rounds.rounds_text import score_table
+from workbench.rounds.scoring import Examiner
 
 
 class Evaluated(Struct, frozen=True):

@@ -6,11 +6,11 @@ import pytest
 
 from distill.recipe import Recipe
 from distill.training import table_task
-from tests.workbench.test_rounds import nothing
-from workbench.foretold import in_words
-from workbench.iterate import Wanted, iterate
-from workbench.overseers import overseer
-from workbench.run_folder import Plan, RunFolder, write_json
+from tests.workbench.rounds.test_rounds import nothing
+from workbench.rounds.foretold import in_words
+from workbench.rounds.iterate import Wanted, iterate
+from workbench.rounds.overseers import overseer
+from workbench.rounds.run_folder import Plan, RunFolder, write_json
 
 SUMS = Recipe(
     "arithmetic", size=4, width=32, heads=2, blocks=2, batch=128, learning_rate=6e-3,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from distill.questions import Questions
     from distill.table_student import TableStudent
     from traces.rounds_record import Round
-    from workbench.run_folder import Plan
-    from workbench.scoring import Examiner
+    from workbench.rounds.run_folder import Plan
+    from workbench.rounds.scoring import Examiner
 
 
 class Pair(Struct, frozen=True, forbid_unknown_fields=True):

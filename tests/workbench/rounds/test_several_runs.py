@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.workbench.conftest import Run
-from workbench.rounds_summary import ArmScore, Calls, Cost, Summary
-from workbench.run_folder import write_json
+from workbench.rounds.rounds_summary import ArmScore, Calls, Cost, Summary
+from workbench.rounds.run_folder import write_json
 
 
 def summary(seed: int, accuracy: float, questions: float | None, recipe: str = "b2:1") -> Summary:

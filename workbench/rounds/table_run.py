@@ -20,10 +20,10 @@ from distill.rounds import GOAL, Reached
 from distill.table_student import TableStudent
 from distill.vocabulary import Answers
 from traces.rounds_record import Round, Spent
-from workbench.foretold import Foretold, Watch
-from workbench.rounds_summary import Finished
-from workbench.run_folder import Plan, RunFolder
-from workbench.scoring import Examiner
+from workbench.rounds.foretold import Foretold, Watch
+from workbench.rounds.rounds_summary import Finished
+from workbench.rounds.run_folder import Plan, RunFolder
+from workbench.rounds.scoring import Examiner
 
 MOST_ROUNDS: Final = 1_000
 """A table that still changes by then never settles."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workbench.foretold import in_words
-from workbench.level_names import level_name
-from workbench.rounds_summary import ArmScore, Cost, Summary
+from workbench.rounds.foretold import in_words
+from workbench.rounds.level_names import level_name
+from workbench.rounds.rounds_summary import ArmScore, Cost, Summary
 from workbench.safe_output import many
 
 

@@ -13,7 +13,7 @@ from workbench.terminal import REDRAW_S, REPORT_S
 
 if TYPE_CHECKING:
     from traces.rounds_record import Round
-    from workbench.arm_run import ArmRun
+    from workbench.rounds.arm_run import ArmRun
 
 _ROWS = 12
 """Rounds that are shown, at most."""

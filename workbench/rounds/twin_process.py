@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from distill.recipe import Arm
-from workbench.arm_run import SAVE_EVERY_S
 from workbench.exits import Complaint, complain
-from workbench.pace import Teller
-from workbench.run_folder import RunFolder
+from workbench.rounds.arm_run import SAVE_EVERY_S
+from workbench.rounds.pace import Teller
+from workbench.rounds.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from workbench.arm_run import ArmRun
+    from workbench.rounds.arm_run import ArmRun
 
 ARM: Final[Arm] = "supervised_uniform"
 """The one arm that needs no more of the amplified run than its steps and promotions."""
@@ -57,7 +57,7 @@ class TwinProcess:
             # In a session of its own, Ctrl-C reaches the run alone. No shell; -P: a file of the
             # current folder is never taken for a module.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "workbench.twin_run", path, str(save_every_s)],
+                [sys.executable, "-P", "-m", "workbench.rounds.twin_run", path, str(save_every_s)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

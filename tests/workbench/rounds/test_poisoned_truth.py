@@ -14,10 +14,10 @@ from distill.checkpoint import load_checkpoint
 from distill.recipe import Recipe
 from tests.distill.kit import TINY
 from tests.distill.test_checkpoint import PERMUTATION
-from tests.workbench.test_rounds import nothing, weights
+from tests.workbench.rounds.test_rounds import nothing, weights
 from traces.rounds_record import Round
-from workbench.iterate import Ended, Wanted, iterate
-from workbench.run_folder import Plan, RunFolder, write_json
+from workbench.rounds.iterate import Ended, Wanted, iterate
+from workbench.rounds.run_folder import Plan, RunFolder, write_json
 
 STEPS = 60
 

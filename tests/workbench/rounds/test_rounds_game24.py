@@ -10,9 +10,9 @@ import torch
 from distill.calibration import CASCADE_BOUND
 from distill.folder import load_student, save_student
 from tests.workbench.conftest import Run
-from workbench.arm_run import ArmRun
-from workbench.iterate import ARMS, Ended, Wanted, iterate
-from workbench.reports import write_report
+from workbench.rounds.arm_run import ArmRun
+from workbench.rounds.iterate import ARMS, Ended, Wanted, iterate
+from workbench.rounds.reports import write_report
 
 CLASSES = ["1 no", "1 yes", "2 no", "2 yes", "3 no", "3 yes"]
 

@@ -15,13 +15,13 @@ from traces.store import Store
 from traces.training_rows import TrainingRows
 from workbench import batch as batches
 from workbench.ask import ask
-from workbench.distill_run import CHECKPOINT, as_text, distill
 from workbench.exits import Complaint, Exit, Interrupted
 from workbench.inputs import Line
-from workbench.iterate import Wanted, iterate
 from workbench.lineage import as_json, lineage
 from workbench.lineage import as_text as traced
-from workbench.recorded_examples import gathered, task_of_runs
+from workbench.rounds.distill_run import CHECKPOINT, as_text, distill
+from workbench.rounds.iterate import Wanted, iterate
+from workbench.rounds.recorded_examples import gathered, task_of_runs
 from workbench.trace_views import Look
 from workbench.wiring import Options
 
@@ -129,7 +129,7 @@ def test_a_stopped_fit_ends_with_the_same_weights(
                 raise KeyboardInterrupt
             return 0.0
 
-    monkeypatch.setattr("workbench.distill_run.time", Pressed())
+    monkeypatch.setattr("workbench.rounds.distill_run.time", Pressed())
     with pytest.raises(Interrupted, match="--resume"):
         distill(["sums"], stopped, store_at, steps=20)
     monkeypatch.undo()

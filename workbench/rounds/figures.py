@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from msgspec import Struct
 
 from traces.rounds_record import Measure, Round
-from workbench.curves import Draw, Row, panels, single
 from workbench.files import write_whole
-from workbench.intervals import difference
-from workbench.level_names import level_name
-from workbench.rounds_summary import Summary
+from workbench.rounds.curves import Draw, Row, panels, single
+from workbench.rounds.intervals import difference
+from workbench.rounds.level_names import level_name
+from workbench.rounds.rounds_summary import Summary
 
 _mpl: Any = import_module("matplotlib")
 _SETTINGS: Final[Mapping[str, object]] = {
