@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from distill.errors import BadRecipe
 
@@ -93,6 +94,22 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
         return f"b2:{blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()}"
 
 
+_WALKS: Final = Recipe(
+    "permutation",
+    size=8,
+    reach=16,
+    batch=384,
+    learning_rate=2e-3,
+    per_context=16,
+    blocks=4,
+    fact_blocks=3,
+    joined=True,
+    begin_above=1,
+    audit_share=0.5,
+    promote_at=0.6,
+    settle_steps=4000,
+    most_steps=7000,
+)
 PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
     {
         ("arithmetic", "small"): Recipe(
@@ -126,38 +143,9 @@ PRESETS: Final[Mapping[tuple[str, str], Recipe]] = MappingProxyType(
             settle_steps=20_000,
             most_steps=200_000,
         ),
-        ("permutation", "small"): Recipe(
-            "permutation",
-            size=8,
-            reach=16,
-            batch=384,
-            learning_rate=2e-3,
-            per_context=16,
-            blocks=4,
-            fact_blocks=3,
-            joined=True,
-            begin_above=1,
-            audit_share=0.5,
-            promote_at=0.6,
-            settle_steps=4000,
-            most_steps=7000,
-        ),
-        ("permutation", "medium"): Recipe(
-            "permutation",
-            size=12,
-            reach=32,
-            batch=384,
-            learning_rate=2e-3,
-            per_context=16,
-            width=96,
-            blocks=5,
-            fact_blocks=3,
-            joined=True,
-            begin_above=1,
-            audit_share=0.5,
-            promote_at=0.6,
-            settle_steps=4000,
-            most_steps=10_000,
+        ("permutation", "small"): _WALKS,
+        ("permutation", "medium"): replace(
+            _WALKS, size=12, reach=32, width=96, blocks=5, most_steps=10_000
         ),
         # Christiano et al. 2018: 64 elements, fewer than 64 steps, 50 contexts a batch, encoder of
         # 6 layers, d = 512, 8 heads, Adam at 1e-5, clip 1, average over 1,000 steps, .85.

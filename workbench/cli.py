@@ -211,12 +211,7 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the demo; else workbench-demo, -2, ….")
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            parser=option.whole_seed, metavar="N", help="Makes every draw repeatable; else 0."
-        ),
-    ] = None,
+    seed: option.SeedIfAny = None,
     size: Annotated[
         int | None, typer.Option(min=2, max=8, help="Digits of the longest sums; else 8.")
     ] = None,

@@ -159,6 +159,10 @@ Seed = Annotated[
         parser=whole_seed, metavar="N", help="Makes every random draw repeatable; 64 bits."
     ),
 ]
+SeedIfAny = Annotated[
+    int | None,
+    typer.Option(parser=whole_seed, metavar="N", help="Makes every draw repeatable; else 0."),
+]
 StoreOption = Annotated[
     str,
     typer.Option(

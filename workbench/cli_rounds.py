@@ -1,15 +1,20 @@
 """Commands of rounds: iterate, evaluate, report. Parse and print alone."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from workbench import cli_options as option
+from workbench import cli_rounds_options as run
 from workbench.safe_output import shown
 
 if TYPE_CHECKING:
     from workbench.rounds.iterate import Ended, Wanted
+
+
+T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,81 +31,21 @@ def register(app: typer.Typer) -> None:
 
 def iterate(
     task: Annotated[str, typer.Argument(help="The task: arithmetic, permutation or game24.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="The recipe: small (the default) and demo, minutes for an arm on one core; "
-            "medium, up to ten or so; paper, the published size, weeks.",
-            show_default=False,
-        ),
-    ] = None,
-    regime: Annotated[
-        str | None,
-        typer.Option(help="online: the teacher is the moving average; frozen: for a round."),
-    ] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="End after so many rounds.")] = None,
-    student: Annotated[
-        str | None, typer.Option(help="transformer, or table: a learner without limits.")
-    ] = None,
-    arms: Annotated[
-        str | None,
-        typer.Option(
-            help="amplified, supervised, supervised_uniform, frozen_frontier, self_training; a "
-            "list with commas; all (the default)."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder; else TASK-PRESET-SEED.")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            parser=option.whole_seed, metavar="N", help="Makes every draw repeatable; else 0."
-        ),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(min=2, max=64, help="Another size than the preset's.")
-    ] = None,
-    most_steps: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Steps at which training ends.")
-    ] = None,
-    offsets: Annotated[
-        bool | None,
-        typer.Option(
-            "--offsets/--no-offsets",
-            help="Whether places are moved by a random offset in training; else as the preset.",
-        ),
-    ] = None,
-    per_level: Annotated[
-        int | None,
-        typer.Option(min=1, max=100_000, help="Held-out questions of each level; else 500."),
-    ] = None,
-    overseer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPEC",
-            help="Who decomposes: expert (the default), faulty:P:SPEC, without:TYPE:SPEC, "
-            "biased:NAME:SPEC, or FILE.py:NAME, a function (xp, rows, answers) -> TableStep.",
-        ),
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Where training rows and recorded trees go; else traces.db in the folder."
-        ),
-    ] = None,
-    record_share: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Share of the labels whose trees are recorded as traces, beside a few a round; "
-            "else 0.0002. 0 for none at all.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run of the folder.")
-    ] = False,
+    preset: run.Preset = None,
+    regime: run.RegimeChoice = None,
+    rounds: run.Rounds = None,
+    student: run.Learner = None,
+    arms: run.Arms = None,
+    out: run.RunFolder = None,
+    seed: option.SeedIfAny = None,
+    size: run.Size = None,
+    most_steps: run.MostSteps = None,
+    offsets: run.Offsets = None,
+    per_level: run.PerLevel = None,
+    overseer: run.Overseer = None,
+    store: run.RowStore = None,
+    record_share: run.RecordShare = None,
+    resume: run.Resume = False,
     json: option.Json = False,
 ) -> None:
     """Train a student from amplification, round after round, beside what could explain it away."""
@@ -137,8 +82,6 @@ def _iterated(wanted: "Wanted", out: Path | None, *, resume: bool) -> "Ended":
 
 
 def _print_ended(ended: "Ended", *, json: bool) -> None:
-    import msgspec
-
     from workbench.rounds.reports import write_report
     from workbench.rounds.rounds_text import described
 
@@ -146,10 +89,7 @@ def _print_ended(ended: "Ended", *, json: bool) -> None:
         write_report(ended.folder)
     if ended.already:
         typer.echo(f"the run in {ended.folder} is already finished", err=True)
-    if json:
-        typer.echo(msgspec.json.encode(ended.summary).decode())
-    else:
-        typer.echo(shown(described(ended.folder, ended.summary)))
+    _print(ended.summary, lambda summary: described(ended.folder, summary), json=json)
 
 
 def distill(
@@ -171,12 +111,7 @@ def distill(
     from workbench.rounds.distill_run import distill as fitted
 
     told = fitted(runs, out, store, task=task, seed=seed, steps=steps, resume=resume)
-    if json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode(told).decode())
-    else:
-        typer.echo(shown(as_text(told)))
+    _print(told, as_text, json=json)
 
 
 def evaluate(
@@ -192,12 +127,7 @@ def evaluate(
     from workbench.rounds.evaluation import as_text, evaluated
 
     scores = evaluated(folder, task, seed=seed, per_level=per_level)
-    if json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode(scores).decode())
-    else:
-        typer.echo(shown(as_text(scores)))
+    _print(scores, as_text, json=json)
 
 
 def report(
@@ -227,10 +157,11 @@ def report(
 def _print_ranges(folders: list[Path], *, json: bool) -> None:
     from workbench.rounds.several_runs import as_text, over_seeds
 
-    ranges = over_seeds(folders)
-    if json:
-        import msgspec
+    _print(over_seeds(folders), as_text, json=json)
 
-        typer.echo(msgspec.json.encode(ranges).decode())
-    else:
-        typer.echo(shown(as_text(ranges)))
+
+def _print(value: T, as_text: Callable[[T], str], *, json: bool) -> None:
+    """A result, for machines or for people."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value).decode() if json else shown(as_text(value)))
