@@ -75,7 +75,7 @@ def replay(
     lines: Lines = 200,
     store: option.StoreOption = option.DEFAULT_STORE,
     ascii_only: option.Ascii = False,
-    json: option.Json = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Show what happened event by event; with --at, the tree at that event."""
     from workbench.trace_views import Look, replayed
