@@ -123,6 +123,7 @@ def planned(wanted: Wanted) -> Plan:
     arms = _arms(wanted.arms or ("amplified" if table else "all"))
     if table and (regime != "frozen" or len(arms) > 1):
         stop("a table learns in frozen rounds (--regime frozen), in the amplified arm alone")
+    _known_task(wanted.task)
     recipe = replace(
         preset(wanted.task, named),
         regime=regime,
@@ -160,6 +161,18 @@ def _overseer(spec: str, recipe: Recipe, seed: int) -> Overseer:
     task = table_task(recipe.task, recipe.reach)
     try:
         return overseer(spec, task, task.checked_size(recipe.size), seed)
+    except BadTask as wrong:
+        stop(str(wrong))
+
+
+def _known_task(name: str) -> None:
+    """Nothing, if there is such a task; else which one was meant, before any preset is looked for.
+
+    Raises:
+        Complaint: There is none.
+    """
+    try:
+        table_task(name)
     except BadTask as wrong:
         stop(str(wrong))
 

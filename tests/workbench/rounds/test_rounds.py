@@ -194,7 +194,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("iterate", "nothing"), 2, "no preset"),
+        (("iterate", "arithmetik"), 2, "did you mean arithmetic"),
+        (("iterate", "arithmetic", "--preset", "huge"), 2, "no preset"),
         (("iterate", "arithmetic", "--preset", "huge"), 2, "arithmetic small"),
         (("iterate", "arithmetic", "--arms", "amplified,best"), 2, "not 'best'"),
         (("iterate", "arithmetic", "--regime", "warm"), 2, "online, frozen"),
