@@ -70,5 +70,15 @@ Action = Ask | Unlock | Note | Reply | Abstain
 Turn = tuple[Action, ...]
 """The actions that an answerer gives for one view, in order."""
 
-Given = Turn | Failure
-"""What an answerer gives for one view: a turn, or why none came."""
+
+class Unreadable(Struct, frozen=True, gc=False):
+    """What came and is no turn. It is refused like an illegal action: one fuel, and asked again."""
+
+    reason: str
+    """What was wrong with it; shown in the next view."""
+    kind: Literal["bad_output", "truncated", "empty"] = "bad_output"
+    """What the workspace fails as if this was its last refusal."""
+
+
+Given = Turn | Failure | Unreadable
+"""What an answerer gives for one view: a turn, why none came, or that what came was no turn."""

@@ -53,11 +53,15 @@ class TransientFault(DecompositionError):
 
     Attributes:
         retry_after_s: Seconds that the other side asked to wait, or None.
+        usage: What the call used all the same, as a `spend.Usage`; None where it used nothing.
     """
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, usage: object = None
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class RunStopped(DecompositionError):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from decomposition.actions import Given
+from decomposition.spend import Attempt, Estimate
 from decomposition.view import View
 
 Author = Literal["scripted", "human", "human-after-draft", "human-approved", "model", "student"]
@@ -32,6 +33,12 @@ class Answerer(ABC):
     instant: bool = True
     """Whether it answers without waiting; others get one view a call, several under way."""
 
+    paid: bool = False
+    """Whether a call costs tokens or money: it is then made by `attempt`, one view at a time, and
+    is a line of the ledger whose intent is committed before the call leaves."""
+    provider: str = ""
+    """Whose limits on rate hold for its calls; empty for none."""
+
     file: str = ""
     """The user's file that it comes from, empty for none: what its code prints goes to stderr,
     and its faults are told with the line. Its `sys.exit` is a fault like any other."""
@@ -43,3 +50,24 @@ class Answerer(ABC):
         Raises:
             TransientFault: Nothing was decided; the session asks again later.
         """
+
+    def estimate(self, view: View) -> Estimate:  # noqa: ARG002 - those that cost nothing
+        """The most that a call for this view can use."""
+        return Estimate()
+
+    async def attempt(self, view: View, call: str) -> Attempt:  # noqa: ARG002 - as above
+        """One call of a paid answerer: exactly one request, never tried again here.
+
+        Args:
+            call: The ledger's id of the call, to be sent along where the provider takes one.
+
+        Raises:
+            TransientFault: Nothing was decided; it may be tried again.
+            RunStopped: No call can succeed now, such as for want of a valid key.
+        """
+        (given,) = await self.act([view])
+        return Attempt(given)
+
+    async def close(self) -> None:
+        """Give up connections; the next call opens new ones."""
+        return

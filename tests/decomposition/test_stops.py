@@ -293,7 +293,7 @@ class Beside(Answerer):
 
     def __init__(self, good: int, bad: int) -> None:
         self._rounds = {"good": good, "bad": bad}
-        self.paid = 0
+        self.answered = 0
 
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """A turn, or the end."""
@@ -304,7 +304,7 @@ class Beside(Answerer):
             return [(Ask(("bad", "good")), Unlock(("$a1", "$a2")))]
         if asked == "bad":
             raise RunStopped("down")
-        self.paid += 1
+        self.answered += 1
         return [(Reply("paid for"),)]
 
 
@@ -316,8 +316,8 @@ def test_a_stop_throws_no_paid_turn_away(good: int, bad: int) -> None:
     with pytest.raises(RunStopped, match="down"):
         deliberate("root", actor, store=store)
     kept = [path for path, event in store.entries() if isinstance(event, Replied)]
-    assert kept == ["0.2"] * actor.paid
-    assert actor.paid or bad < good
+    assert kept == ["0.2"] * actor.answered
+    assert actor.answered or bad < good
 
 
 def test_a_stop_of_those_that_do_not_wait_keeps_what_others_gave() -> None:
