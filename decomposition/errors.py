@@ -8,6 +8,7 @@ DecompositionError
 ├── NotWithdrawable        a turn that cannot be taken back: something was made of it
 ├── TransientFault         try the same call again later; never an event of the tree
 ├── RunStopped             the run stops here and can be resumed
+│   └── Fenced             others have taken over some sessions; the rest can go on
 ├── BadTask                a task, a context or a question does not hold together
 ├── BadPolicy              a routing policy does not hold together
 ├── BadAnswerer            an answerer does not exist or does not hold together
@@ -66,6 +67,18 @@ class TransientFault(DecompositionError):
 
 class RunStopped(DecompositionError):
     """The run cannot go on now; everything committed stays and the run can be resumed."""
+
+
+class Fenced(RunStopped):
+    """Others have taken over sessions that were worked here; nothing was committed.
+
+    Attributes:
+        sessions: The store's numbers of those sessions: they are to be let go, without effect.
+    """
+
+    def __init__(self, message: str, sessions: frozenset[int]) -> None:
+        super().__init__(message)
+        self.sessions = sessions
 
 
 class BadTask(DecompositionError):

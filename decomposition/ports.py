@@ -1,7 +1,7 @@
 """Ports: what the engine needs from the world, and nothing of how the world does it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -75,6 +75,8 @@ class EventSink(Protocol):
         """Append in one transaction; when this returns, the events survive a power cut.
 
         Raises:
+            Fenced: Others have taken over some of the sessions; nothing was appended, and without
+                those sessions it can be tried again.
             RunStopped: The store did not take them (locked too long, full, gone).
         """
         ...
@@ -104,6 +106,22 @@ class Account(Protocol):
 
         The others are left undone, and the loop ends with their sessions unfinished.
         """
+        ...
+
+
+Halt = Literal["paused", "cancelled"]
+"""Nothing new is begun; of what is cancelled, calls under way are given up too."""
+
+
+class Reins(Protocol):
+    """What somebody else has halted while the loop runs. Asked often: it answers from memory."""
+
+    def halted(self, session: int, path: str) -> Halt | None:
+        """Whether the workspace there, or one that it stands below, is halted."""
+        ...
+
+    def stopping(self) -> Halt | None:
+        """Whether all that the loop works is halted: it ends as if no more could be spent."""
         ...
 
 
