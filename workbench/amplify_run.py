@@ -33,8 +33,21 @@ from workbench.specs import files_of as files_of_spec
 from workbench.terminal import BatchProgress
 from workbench.wiring import Options, check
 
-FLAGS: Final = {"workspaces": "--max-workspaces", "timeout_s": "--timeout"}
+FLAGS: Final = {
+    "workspaces": "--max-workspaces",
+    "timeout_s": "--timeout",
+    "rates": "--rate",
+}
 """Options whose flags are not their names."""
+CHANGEABLE: Final = (
+    "max_calls",
+    "max_tokens",
+    "max_usd",
+    "max_seconds",
+    "per_question",
+    "on_ambiguous",
+)
+"""Options that `--resume` takes anew."""
 PASSWORD: Final = re.compile(r"(//[^:/@]*):[^/]*@")
 """In an address of a store; nothing that is printed has it."""
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -151,7 +164,7 @@ def say_unused(options: Options, *others: str) -> None:
     unused += [
         FLAGS.get(field, f"--{field.replace('_', '-')}")
         for field in Options.__struct_fields__
-        if field != "max_calls" and getattr(options, field) != getattr(Options(), field)
+        if field not in CHANGEABLE and getattr(options, field) != getattr(Options(), field)
     ]
     if unused:
         complain(f"what is resumed goes on as it was accepted; not used: {', '.join(unused)}")

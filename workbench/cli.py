@@ -11,12 +11,15 @@ import typer
 from typer.core import TyperGroup
 
 from workbench import cli_options as option
+from workbench.cli_deliberation import with_options
+from workbench.cli_help import Sectioned
 from workbench.cli_rounds import register as register_rounds
 from workbench.cli_trace import trace_app
 from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
 if TYPE_CHECKING:
     from workbench.batch import Summary
+    from workbench.wiring import Options
 
 
 class Edge(TyperGroup):
@@ -89,7 +92,8 @@ def workbench(
     del debug
 
 
-@app.command(epilog='Example: workbench ask "487 + 1956"')
+@app.command(cls=Sectioned, epilog='Example: workbench ask "487 + 1956"')
+@with_options
 def ask(
     question: Annotated[
         str, typer.Argument(help="The question; - reads standard input.", show_default=False)
@@ -98,39 +102,19 @@ def ask(
         str,
         typer.Option(metavar="TRACE", help="Go on with this trace, which a cap or a kill stopped."),
     ] = "",
-    by: option.By = "expert",
-    policy: option.PolicyOption = "recurse",
-    student: option.Student = "",
-    task: option.TaskOption = "",
     context: Annotated[
         Path | None, typer.Option(help="A Markdown or text file that the question is about.")
     ] = None,
-    fuel: option.Fuel = None,
-    samples: option.Samples = 1,
-    node_samples: option.NodeSamples = 1,
-    rule: option.Rule = "majority",
-    share: option.Share = "nothing",
-    reuse: option.ReuseOption = "none",
-    audit: option.Audit = 0.0,
-    depth: option.Depth = 64,
-    workspaces: option.Workspaces = 100_000,
-    max_calls: option.MaxCalls = None,
-    timeout: option.Timeout = None,
-    memo_choice: option.MemoChoice = "first",
-    seed: option.Seed = 0,
     store: option.StoreOption = option.DEFAULT_STORE,
     ascii_only: option.Ascii = False,
     json: option.Json = False,
+    *,
+    options: "Options",
 ) -> None:
     """Answer one question: its tree drawn live, the answer on standard output."""
     from workbench import ask as asking
     from workbench.inputs import read_question
-    from workbench.wiring import Options
 
-    options = Options(
-        by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls, memo_choice, student,
-    )  # fmt: skip
     if resume:
         if question:
             stop("give either a question or --resume TRACE")
@@ -144,7 +128,11 @@ def ask(
     asking.print_answer(asked)
 
 
-@app.command(epilog="Example: workbench amplify puzzles.jsonl --out answers.jsonl --reuse joins")
+@app.command(
+    cls=Sectioned,
+    epilog="Example: workbench amplify puzzles.jsonl --out answers.jsonl --reuse joins",
+)
+@with_options
 def amplify(
     file: Annotated[
         Path | None, typer.Argument(help="JSON Lines with a question, or a task's fields, each.")
@@ -154,38 +142,18 @@ def amplify(
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Go on with this run; `last` for the newest.")
     ] = "",
-    by: option.By = "expert",
-    policy: option.PolicyOption = "recurse",
-    student: option.Student = "",
-    task: option.TaskOption = "",
-    fuel: option.Fuel = None,
-    samples: option.Samples = 1,
-    node_samples: option.NodeSamples = 1,
-    rule: option.Rule = "majority",
-    share: option.Share = "nothing",
-    reuse: option.ReuseOption = "none",
-    audit: option.Audit = 0.0,
-    depth: option.Depth = 64,
-    workspaces: option.Workspaces = 100_000,
-    max_calls: option.MaxCalls = None,
-    timeout: option.Timeout = None,
-    memo_choice: option.MemoChoice = "first",
-    seed: option.Seed = 0,
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Questions worked at once.")
     ] = None,
     store: option.StoreOption = option.DEFAULT_STORE,
     force: Annotated[bool, typer.Option("--force", help="Replace an output file.")] = False,
     json: option.Json = False,
+    *,
+    options: "Options",
 ) -> None:
     """Work a file of questions as one run; kill it at any time and resume."""
     from workbench import amplify_run
-    from workbench.wiring import Options
 
-    options = Options(
-        by, policy, task, fuel, samples, rule, node_samples, share, reuse, seed, depth, workspaces,
-        audit, timeout, max_calls, memo_choice, student,
-    )  # fmt: skip
     summary, cap = amplify_run.amplify(
         file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
     )

@@ -31,7 +31,7 @@ def whole_seed(text: str) -> int:
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """A share from 0 to 1.
 
     Raises:
@@ -46,113 +46,6 @@ def share(text: str) -> float:
     return value
 
 
-By = Annotated[
-    str,
-    typer.Option(
-        help="Who acts as overseer: expert, FILE.py:NAME, vote:K:SPEC, RULE[SPEC, SPEC], "
-        "student:DIR, faulty:P:SPEC, gullible, looping, malformed. Not yet: chat:, human:, "
-        "recorded:.",
-        rich_help_panel="Deliberation",
-    ),
-]
-PolicyOption = Annotated[
-    str,
-    typer.Option(
-        help="Who acts where: direct, recurse, amplify or cascade.", rich_help_panel="Deliberation"
-    ),
-]
-Student = Annotated[
-    str,
-    typer.Option(
-        metavar="DIR",
-        help="Folder of the student that answers subquestions (amplify) or whatever it is sure of "
-        "(cascade).",
-        rich_help_panel="Deliberation",
-    ),
-]
-TaskOption = Annotated[
-    str,
-    typer.Option(
-        help="The questions' task; without it the task that recognises them.",
-        rich_help_panel="Deliberation",
-    ),
-]
-Fuel = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole_fuel,
-        metavar="N",
-        help="Steps that the tree may take; without it what the task needs at most.",
-        rich_help_panel="Deliberation",
-    ),
-]
-Samples = Annotated[
-    int, typer.Option(help="How often the root is answered.", rich_help_panel="Consensus")
-]
-NodeSamples = Annotated[
-    int,
-    typer.Option(help="How often every subquestion is answered.", rich_help_panel="Consensus"),
-]
-Rule = Annotated[
-    str,
-    typer.Option(
-        help="How samples are combined: majority, plurality, plurality-T, unanimous, ahead-K, "
-        "verify.",
-        rich_help_panel="Consensus",
-    ),
-]
-Share = Annotated[
-    str,
-    typer.Option(
-        help="nothing: samples have subtrees of their own; children: they share them, and are "
-        "reported as correlated.",
-        rich_help_panel="Consensus",
-    ),
-]
-ReuseOption = Annotated[
-    str,
-    typer.Option(
-        help="none, memo (turns), joins (answers, inside a session), joins-shared (over the "
-        "store).",
-        rich_help_panel="Reuse",
-    ),
-]
-MemoChoice = Annotated[
-    str,
-    typer.Option(
-        help="Which of several recorded turns --reuse memo takes: first, majority, sample or ask "
-        "(none: ask again).",
-        rich_help_panel="Reuse",
-    ),
-]
-Audit = Annotated[
-    float,
-    typer.Option(
-        parser=share,
-        metavar="SHARE",
-        help="Share of automated turns that are asked again.",
-        rich_help_panel="Reuse",
-    ),
-]
-Depth = Annotated[int, typer.Option(help="Cap on the depth of the tree.", rich_help_panel="Caps")]
-Workspaces = Annotated[
-    int,
-    typer.Option("--max-workspaces", help="Cap on a session's workspaces.", rich_help_panel="Caps"),
-]
-MaxCalls = Annotated[
-    int | None,
-    typer.Option(
-        help="Calls of answerers in all; at the cap the work stops, and --resume goes on with a "
-        "higher one.",
-        rich_help_panel="Caps",
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout", metavar="SECONDS", help="Longest time of one call.", rich_help_panel="Caps"
-    ),
-]
 Seed = Annotated[
     int,
     typer.Option(

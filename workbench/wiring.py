@@ -21,6 +21,7 @@ from decomposition.tasks import recognising, task_named
 from decomposition.tasks.base import AnyTask
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import read_capped
+from workbench.limits import MAX_SECONDS, NO_LIMITS, Limits, check_limits
 from workbench.specs import Cast, absolute, cast, trained
 
 Reuse = Literal["none", "memo", "joins", "joins-shared"]
@@ -56,6 +57,30 @@ class Options(Struct, frozen=True):
     memo_choice: str = "first"
     student: str = ""
     """The folder of X, where the policy has one."""
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    max_seconds: float | None = None
+    per_question: Limits = NO_LIMITS
+    """Of each question of a run; the four above are those of all of it."""
+    compare: str = ""
+    """When two answers are equal; empty: as the task says, else exactly."""
+    max_view: int | None = None
+    """Bytes of the longest view; None for any."""
+    config: str = ""
+    """The file that holds what is too long for flags; empty for none."""
+    prices: str = ""
+    """The file of prices that go before our own; empty for none."""
+    instructions: str = ""
+    """The file of what a chat model is told beside every view; empty for our own."""
+    rates: tuple[str, ...] = ()
+    """`PROVIDER=N`: calls a minute."""
+    on_ambiguous: str = "retry"
+    """What becomes of calls that were under way at a kill: retry, fail or ask."""
+
+    @property
+    def limits(self) -> Limits:
+        """What the run, or the question asked alone, may spend."""
+        return Limits(self.max_calls, self.max_tokens, self.max_usd, self.max_seconds)
 
 
 class Accepted(Options, frozen=True):
@@ -91,15 +116,18 @@ def check(options: Options) -> None:
     _whole("--fuel", options.fuel, 1, MAX_FUEL)
     _whole("--samples", options.samples, 1, 64)
     _whole("--node-samples", options.node_samples, 1, 64)
-    _whole("--max-calls", options.max_calls, 0, MAX_FUEL)
+    _whole("--max-view", options.max_view, 1024, MAX_FUEL)
+    check_limits(options.limits)
+    check_limits(options.per_question, "--per-question ")
     _whole("--max-workspaces", options.workspaces, 1, MAX_FUEL)
     _whole("--seed", options.seed, -(1 << 63), (1 << 63) - 1)
     if not 1 <= options.depth <= MAX_DEPTH:
         stop(f"--depth must be from 1 to {MAX_DEPTH}; the default cap is {Caps().depth}")
     if not 0 <= options.audit <= 1:
         stop("--audit must be a share from 0 to 1")
-    if options.timeout_s is not None and not options.timeout_s > 0:
-        stop("--timeout must be more than 0 seconds")
+    if options.timeout_s is not None and not 0 < options.timeout_s <= MAX_SECONDS:
+        stop(f"--timeout must be more than 0 seconds, at most {MAX_SECONDS}")
+    _one_of("--on-ambiguous", options.on_ambiguous, ("retry", "fail", "ask"))
     _one_of("--reuse", options.reuse, get_args(Reuse))
     # A table has rows, which no option can say.
     _one_of("--policy", options.policy, tuple(kind for kind in get_args(Kind) if kind != "table"))
