@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo 'make: Python 3.11 or newer is needed; name one with PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,distill]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,distill,chat]'
 	@touch $@
 
 demo: $(READY) ## the main job in one go: a student learns long sums, in about a minute

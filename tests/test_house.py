@@ -11,7 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CODE = ("decomposition", "distill", "traces", "tui", "workbench", "tests", "benchmarks")
-HEAVY = {"langchain", "langchain_core", "matplotlib", "sqlalchemy", "sqlmodel", "textual", "torch"}
+HEAVY = {
+    "aiohttp",
+    "httpx",
+    "httpx2",
+    "langchain",
+    "langchain_core",
+    "langsmith",
+    "matplotlib",
+    "openai",
+    "sqlalchemy",
+    "sqlmodel",
+    "textual",
+    "torch",
+}
 
 HELP = """
 import sys
