@@ -1,11 +1,12 @@
 """Specs: the short texts that name answerers on the command line, as objects.
 
 `expert` · `FILE.py:NAME` · `vote:K:SPEC` · `RULE[SPEC, SPEC, …]` · `faulty:P:SPEC` and
-`faulty:P:MODE:SPEC` · `student:DIR` · `gullible` · `looping` · `malformed`.
+`faulty:P:MODE:SPEC` · `student:DIR` · `recorded:FILE:FIELD` · `gullible` · `looping` ·
+`malformed`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +25,13 @@ from workbench.exits import stop
 LATER: Final = {
     "chat": "chat models",
     "human": "people",
-    "recorded": "recorded answers",
 }
 MAX_VOTES: Final = 64
+NOTHING_RECORDED: Final[Mapping[str, Answerer]] = {}
+RECORDED: Final = "recorded:"
 
 _ENSEMBLE = re.compile(r"([a-z]+(?:-[0-9]+)?)\[(.*)\]", re.DOTALL)
+_RECORDED_FILE = re.compile(r"(.*?\.(?:jsonl|ndjson|csv))(?::(.*))?", re.DOTALL)
 _DOUBLES: Final[dict[str, Callable[[], Answerer]]] = {
     "gullible": Gullible,
     "looping": Looping,
@@ -52,13 +55,19 @@ class Trained(Struct, frozen=True):
     """Least confidence with which a cascade takes its answer."""
 
 
-def cast(spec: str, expert: Callable[[], Answerer], seed: int) -> Cast:
+def cast(
+    spec: str,
+    expert: Callable[[], Answerer],
+    seed: int,
+    recorded: Mapping[str, Answerer] = NOTHING_RECORDED,
+) -> Cast:
     """The cast that a spec names.
 
     Args:
         spec: As in the module's docstring.
         expert: Makes the task's scripted overseer, for `expert`.
         seed: Of the faulty doubles.
+        recorded: Those of `recorded_in` the spec, by their own specs.
 
     Raises:
         Complaint: There is no such answerer.
@@ -68,18 +77,23 @@ def cast(spec: str, expert: Callable[[], Answerer], seed: int) -> Cast:
     spec = spec.strip()
     if spec.startswith("vote:"):
         count, _, inner = spec.removeprefix("vote:").partition(":")
-        return Cast((answerer(inner, expert, seed),), _votes(count, spec), "majority")
+        return Cast((answerer(inner, expert, seed, recorded),), _votes(count, spec), "majority")
     found = _ENSEMBLE.fullmatch(spec)
     if found:
         rule, inside = found.groups()
         if not known_rule(rule):
             stop(f"no rule of consensus is called {rule!r}: majority, plurality, unanimous, …")
-        members = [answerer(each, expert, seed) for each in _listed(inside)]
+        members = [answerer(each, expert, seed, recorded) for each in _listed(inside)]
         return Cast(Ensemble(rule, members).members, len(members), rule)
-    return Cast((answerer(spec, expert, seed),))
+    return Cast((answerer(spec, expert, seed, recorded),))
 
 
-def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
+def answerer(
+    spec: str,
+    expert: Callable[[], Answerer],
+    seed: int,
+    recorded: Mapping[str, Answerer] = NOTHING_RECORDED,
+) -> Answerer:
     """The single answerer that a spec names.
 
     Raises:
@@ -97,14 +111,20 @@ def answerer(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
         return _DOUBLES[spec]()
     head = spec.partition(":")[0]
     if head == "faulty":
-        return _faulty(spec, expert, seed)
+        return _faulty(spec, expert, seed, recorded)
     if head == "student":
         return trained(spec.partition(":")[2]).answerer
+    if spec in recorded:
+        return recorded[spec]
     if spec.rpartition(":")[0].endswith(".py"):
         return load(spec)
+    if spec.startswith(RECORDED):
+        stop(f"recorded answers are for `ask` and `amplify`; {spec[:80]!r} cannot act here")
     if head in LATER:
         stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
-    near = get_close_matches(head, ["expert", "vote", "faulty", "student", *_DOUBLES], 1)
+    near = get_close_matches(
+        head, ["expert", "vote", "faulty", "student", "recorded", *_DOUBLES], 1
+    )
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return stop(
         f"no answerer is called {spec[:80]!r}{hint}\n"
@@ -150,24 +170,65 @@ def absolute(spec: str) -> str:
         return f"faulty:{chance}:{mode}:{absolute(inner)}" if inner else spec
     if spec.startswith("student:"):
         return f"student:{Path(spec.partition(':')[2]).absolute()}"
+    if spec.startswith(RECORDED):
+        file, field = recorded_parts(spec)
+        return f"{RECORDED}{Path(file).absolute()}:{field}" if field else spec
     return str(Path(spec).absolute()) if spec.rpartition(":")[0].endswith(".py") else spec
 
 
 def files_of(spec: str) -> list[Path]:
-    """The users' own files that a spec names, a student's among them."""
-    spec = spec.strip()
-    found = _ENSEMBLE.fullmatch(spec)
-    if found:
-        return [path for each in _listed(found[2]) for path in files_of(each)]
-    if spec.startswith("vote:"):
-        return files_of(spec.removeprefix("vote:").partition(":")[2])
-    if spec.startswith("faulty:"):
-        return files_of(_faulty_parts(spec)[2])
+    """The users' own files that a spec names, a student's and recorded answers among them."""
+    return [path for leaf in _leaves(spec) for path in _files_of_leaf(leaf)]
+
+
+def _files_of_leaf(spec: str) -> list[Path]:
     if spec.startswith("student:"):
         folder = Path(spec.partition(":")[2])
         return [folder / "student.json", folder / "weights.safetensors"]
+    if spec.startswith(RECORDED):
+        file, field = recorded_parts(spec)
+        return [Path(file)] if field else []
     file = spec.rpartition(":")[0]
     return [Path(file)] if file.endswith(".py") else []
+
+
+def recorded_in(spec: str) -> list[str]:
+    """The specs of recorded answers in a spec, each once."""
+    return list(dict.fromkeys(leaf for leaf in _leaves(spec) if leaf.startswith(RECORDED)))
+
+
+def recorded_parts(spec: str) -> tuple[str, str]:
+    """File and field of `recorded:FILE:FIELD`; an empty field for `recorded:TRACE`.
+
+    A field may hold colons and dots where the file's name ends like a file of such answers.
+
+    Raises:
+        Complaint: A file is named and no field.
+    """
+    named = spec.removeprefix(RECORDED)
+    found = _RECORDED_FILE.fullmatch(named)
+    file, field = found.groups() if found else named.rpartition(":")[::2]
+    if (file or found) and not field:
+        stop(f"{spec[:80]!r} names no field; write recorded:FILE.jsonl:FIELD")
+    return (file, field) if file else (named, "")
+
+
+def members_in(spec: str) -> list[str]:
+    """The members of `RULE[SPEC, SPEC, …]`; the spec alone where it is none."""
+    found = _ENSEMBLE.fullmatch(spec.strip())
+    return [each.strip() for each in _listed(found[2])] if found else [spec.strip()]
+
+
+def _leaves(spec: str) -> list[str]:
+    """The specs inside a spec that name a single answerer with nothing inside."""
+    spec = spec.strip()
+    if _ENSEMBLE.fullmatch(spec):
+        return [leaf for each in members_in(spec) for leaf in _leaves(each)]
+    if spec.startswith("vote:"):
+        return _leaves(spec.removeprefix("vote:").partition(":")[2])
+    if spec.startswith("faulty:"):
+        return _leaves(_faulty_parts(spec)[2])
+    return [spec]
 
 
 def _faulty_parts(spec: str) -> tuple[str, str, str]:
@@ -179,7 +240,12 @@ def _faulty_parts(spec: str) -> tuple[str, str, str]:
     return chance, "random", inner
 
 
-def _faulty(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
+def _faulty(
+    spec: str,
+    expert: Callable[[], Answerer],
+    seed: int,
+    recorded: Mapping[str, Answerer],
+) -> Answerer:
     chance, mode, inner = _faulty_parts(spec)
     try:
         p = float(chance)
@@ -187,7 +253,8 @@ def _faulty(spec: str, expert: Callable[[], Answerer], seed: int) -> Answerer:
         p = -1.0
     if not 0 <= p <= 1:
         stop(f"faulty:P:SPEC needs a probability from 0 to 1, not {chance[:40]!r}")
-    return Faulty(answerer(inner or "expert", expert, seed), p, seed, mode)  # type: ignore[arg-type]
+    behind = answerer(inner or "expert", expert, seed, recorded)
+    return Faulty(behind, p, seed, mode)  # type: ignore[arg-type]
 
 
 def _votes(count: str, spec: str) -> int:

@@ -1,6 +1,6 @@
 """Wiring: names to objects. Joins tasks, answerers, policies and caps into a setting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from decomposition.answerers.base import Answerer
 from decomposition.caps import Caps
+from decomposition.comparison import COMPARISONS
 from decomposition.consensus import comparable, known_rule
 from decomposition.document import MAX_DOCUMENT_BYTES, read_document
 from decomposition.errors import BadTask
@@ -22,7 +23,7 @@ from decomposition.tasks.base import AnyTask
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import read_capped
 from workbench.limits import MAX_SECONDS, NO_LIMITS, Limits, check_limits
-from workbench.specs import Cast, absolute, cast, trained
+from workbench.specs import NOTHING_RECORDED, Cast, absolute, cast, trained
 
 Reuse = Literal["none", "memo", "joins", "joins-shared"]
 
@@ -142,12 +143,17 @@ def check(options: Options) -> None:
     if options.memo_choice != "first" and options.reuse != "memo":
         stop("--memo-choice is for --reuse memo")
     _one_of("--share", options.share, ("nothing", "children"))
+    if options.compare:
+        _one_of("--compare", options.compare, tuple(COMPARISONS))
     if not known_rule(options.rule):
         stop("--rule must be majority, plurality, plurality-T, unanimous, ahead-K or verify")
 
 
 def setting_of(
-    options: Options, task: AnyTask | None, own: Answerer | None = None
+    options: Options,
+    task: AnyTask | None,
+    own: Answerer | None = None,
+    recorded: Mapping[str, Answerer] = NOTHING_RECORDED,
 ) -> tuple[Setting, Cast]:
     """The setting of a run, and how its roots are sampled.
 
@@ -155,13 +161,14 @@ def setting_of(
         options: Checked here.
         task: Whose expert and primitives act; None for a question that no task knows.
         own: The overseer in place of the one that the options name.
+        recorded: Recorded answers by the specs that name them (`recorded_answers`).
 
     Raises:
         Complaint: The options do not fit together.
     """
     check(options)
     student, bound = _student_of(options, task)
-    chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed)
+    chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed, recorded)
     environment = task.primitives() if task is not None else None
     setting = Setting(
         policy=Policy(options.policy, bound),  # type: ignore[arg-type]
@@ -170,7 +177,7 @@ def setting_of(
         environs=_environs(task, environment) if task is not None and environment else None,
         caps=Caps(depth=options.depth, workspaces=options.workspaces),
         seed=options.seed,
-        normalise=task.normalise if task is not None else comparable,
+        normalise=task.normalise if task is not None else comparison_of(options),
         memo=options.reuse == "memo",
         memo_choice=options.memo_choice,  # type: ignore[arg-type]
         audit=options.audit,
@@ -184,6 +191,11 @@ def setting_of(
     samples = options.samples if options.samples > 1 else chosen.samples
     rule = chosen.rule if len(chosen.members) > 1 else options.rule
     return setting, Cast(chosen.members, samples, rule)
+
+
+def comparison_of(options: Options) -> Callable[[str], str]:
+    """The form in which answers are compared where no task says otherwise."""
+    return COMPARISONS[options.compare] if options.compare else comparable
 
 
 def identities(setting: Setting) -> list[str]:
@@ -204,13 +216,20 @@ def accepted(
     return Accepted(**given, answerers=who, out="" if out is None else str(out.absolute()))
 
 
-def setting_as_accepted(kept: Accepted, task: str) -> tuple[Setting, Cast]:
+def setting_as_accepted(
+    kept: Accepted, task: str, recorded: Mapping[str, Answerer] = NOTHING_RECORDED
+) -> tuple[Setting, Cast]:
     """The setting in which accepted work goes on.
+
+    Args:
+        kept: As the work was accepted.
+        task: By its name, empty for none.
+        recorded: As in `setting_of`.
 
     Raises:
         Complaint: Whoever answers is no longer who it was.
     """
-    found = setting_of(kept, named(task) if task else None)
+    found = setting_of(kept, named(task) if task else None, recorded=recorded)
     before, now = kept.answerers.get(task), identities(found[0])
     if before is not None and before != now:
         changed = [
