@@ -85,7 +85,7 @@ class Looping(Answerer):
         return [self._turn(view) for view in views]
 
     def _turn(self, view: View) -> Given:
-        question = view.question if self._same else _counted_on(view.question)
+        question = view.question if self._same else counted_on(view.question)
         return (Ask((question,)), Unlock((f"$a{len(view.asked) + 1}",)))
 
 
@@ -171,7 +171,7 @@ def _turn(given: Given | str) -> Given:
     return (Reply(given),) if isinstance(given, str) else given
 
 
-def _counted_on(question: str) -> str:
+def counted_on(question: str) -> str:
     """The question with its last number one greater, or with a first number."""
     match = _COUNTER.search(question)
     if match is None:
