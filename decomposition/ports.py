@@ -1,12 +1,13 @@
 """Ports: what the engine needs from the world, and nothing of how the world does it."""
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from decomposition.events import Entry, Event
 from decomposition.hypertext import Failure, Message
+from decomposition.spend import NO_DUES, Dues, Estimate, Usage
 
 
 class Authorship(Struct, frozen=True):
@@ -68,11 +69,22 @@ class Reusable(Struct, frozen=True):
     """Question key, session, number of the event that closed the workspace, its digest."""
 
 
+Ungranted = Mapping[str, Literal["run", "session"]]
+"""Calls that may not leave, each with whose cap has no room for it."""
+ALL_GRANTED: Final[Ungranted] = {}
+
+
 class EventSink(Protocol):
     """Where events become durable."""
 
-    async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:
-        """Append in one transaction; when this returns, the events survive a power cut.
+    async def commit(
+        self, written: Sequence[Written], reusable: Reusable, dues: Dues = NO_DUES
+    ) -> Ungranted:
+        """Append in one transaction; when this returns, all of it survives a power cut.
+
+        Returns:
+            Those of the intents for which a cap has no room: nothing of them was written, and
+            their calls must not leave. All other calls may leave now.
 
         Raises:
             Fenced: Others have taken over some of the sessions; nothing was appended, and without
@@ -98,14 +110,35 @@ class JoinStore(Protocol):
         ...
 
 
+class Permit(Struct, frozen=True):
+    """Whether a paid call may leave."""
+
+    kind: Literal["go", "wait", "later", "session", "run"]
+    """It may; the provider's rate is reached; the reserves of calls under way leave no room for
+    it; its session may spend no more; nobody may."""
+    wait_s: float = 0.0
+    """Seconds until it is worth asking again; for `wait` alone."""
+
+
+GO: Final = Permit("go")
+
+
 class Account(Protocol):
     """What may still be spent."""
 
     def allow(self, calls: int) -> int:
-        """Reserve this many answerer calls; returns how many of them may be made.
+        """Reserve this many calls of unpaid answerers; returns how many of them may be made.
 
         The others are left undone, and the loop ends with their sessions unfinished.
         """
+        ...
+
+    def reserve(self, session: int, provider: str, estimate: Estimate) -> Permit:
+        """Reserve the most that one paid call can use, if it may leave."""
+        ...
+
+    def settle(self, session: int, estimate: Estimate, usage: Usage | None) -> None:
+        """Put what a call used in place of its reserve; None for a call that did not leave."""
         ...
 
 

@@ -241,3 +241,86 @@ class Lease(Table, table=True):
     fence: int = Field(sa_type=BigInteger)
     expires_us: int = Field(sa_type=BigInteger)
     seal: int = Field(sa_type=BigInteger)
+
+
+class Ledger(Table, table=True):
+    """A line for each attempt of a paid call, and for each stretch of a person's time."""
+
+    __table_args__ = (Index(None, "run", "standing"), Index(None, "session", "standing"))
+
+    call: str = Field(sa_type=Text, primary_key=True)
+    run: int | None = Field(default=None, sa_type=BigInteger)
+    session: int = Field(sa_type=BigInteger)
+    """Stays when the session is removed: what was paid stays in the account of its run."""
+    path: str = Field(sa_type=Text)
+    answerer: int = Field(sa_type=Integer)
+    attempt: int = Field(sa_type=Integer)
+    standing: str = Field(sa_type=Text)
+    """Empty while the call is under way."""
+    wall_us: int = Field(sa_type=BigInteger)
+    """When the intent was made."""
+    duration_us: int = Field(sa_type=BigInteger)
+    reserved_in: int = Field(sa_type=BigInteger)
+    reserved_out: int = Field(sa_type=BigInteger)
+    reserved_usd: float | None = None
+    tokens_in: int | None = Field(default=None, sa_type=BigInteger)
+    """None where nobody knows; it then counts as its reserve. The same for the two below."""
+    tokens_out: int | None = Field(default=None, sa_type=BigInteger)
+    cost_usd: float | None = None
+    human_s: float | None = None
+    event: int | None = Field(default=None, sa_type=BigInteger)
+    """Number of the first event of the turn that came of it."""
+    fault: str = Field(sa_type=Text)
+    finish: str = Field(sa_type=Text)
+    model: str = Field(sa_type=Text)
+    request: str = Field(sa_type=Text)
+    reply: str = Field(sa_type=Text)
+    holder: str = Field(sa_type=Text)
+    """Process that made the call."""
+    fence: int = Field(sa_type=BigInteger)
+    """Of the lease under which it did; 0 for none."""
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Spend(Table, table=True):
+    """What a run, or a session, may spend and has spent or reserved: advanced with its ledger."""
+
+    __table_args__ = _BY_KEY
+
+    scope: str = Field(sa_type=Text, primary_key=True)
+    """`run` or `session`."""
+    number: int = Field(sa_type=BigInteger, primary_key=True)
+    calls: int = Field(sa_type=BigInteger)
+    tokens: int = Field(sa_type=BigInteger)
+    nano_usd: int = Field(sa_type=BigInteger)
+    """Billionths of a dollar: whole numbers add up to the same in any order."""
+    unknown: int = Field(sa_type=BigInteger)
+    """Calls that ended and stand here with their reserve, as nobody knows what they used."""
+    worked_us: int = Field(sa_type=BigInteger)
+    """Time on the clock during which somebody worked it."""
+    until_us: int = Field(sa_type=BigInteger)
+    """Up to when that was counted; 0 for never."""
+    max_calls: int | None = Field(default=None, sa_type=BigInteger)
+    max_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    max_nano_usd: int | None = Field(default=None, sa_type=BigInteger)
+    max_us: int | None = Field(default=None, sa_type=BigInteger)
+    seal: int = Field(sa_type=BigInteger)
+
+
+class Halt(Table, table=True):
+    """A run, a session or a subtree that somebody has halted."""
+
+    __table_args__ = _BY_KEY
+
+    run: int = Field(sa_type=BigInteger, primary_key=True)
+    """0 for a session that belongs to none."""
+    session: int = Field(sa_type=BigInteger, primary_key=True)
+    """0 for the whole run."""
+    path: str = Field(sa_type=Text, primary_key=True)
+    """The workspace below which all is halted; empty for all of the session."""
+    kind: str = Field(sa_type=Text)
+    """`pause` or `cancel`."""
+    asker: str = Field(sa_type=Text)
+    """Who wants it."""
+    wall_us: int = Field(sa_type=BigInteger)
+    seal: int = Field(sa_type=BigInteger)

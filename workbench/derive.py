@@ -17,10 +17,11 @@ from decomposition.errors import BadTask
 from decomposition.events import KINDS, Event
 from decomposition.loop import Loop
 from decomposition.message import Message
-from decomposition.ports import Authorship, Reusable, Written
+from decomposition.ports import ALL_GRANTED, Authorship, Reusable, Ungranted, Written
 from decomposition.routing import Policy
 from decomposition.session import Session
 from decomposition.setting import Environs, Setting
+from decomposition.spend import NO_DUES, Dues
 from decomposition.tasks import task_named
 from decomposition.tasks.base import NO_FACTS
 from decomposition.tasks.table import AnyTableTask, TableTask
@@ -170,11 +171,14 @@ class _Kept:
     def __init__(self) -> None:
         self._entries: dict[int, list[tuple[str, Event, Authorship]]] = {}
 
-    async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:
+    async def commit(
+        self, written: Sequence[Written], reusable: Reusable, dues: Dues = NO_DUES
+    ) -> Ungranted:
         """Keep the events."""
-        del reusable
+        del reusable, dues
         for each in written:
             self._entries.setdefault(each.session, []).extend(each.entries)
+        return ALL_GRANTED
 
     def records(self, session: int) -> tuple[Record, ...]:
         """The events of a session as a store would give them back."""

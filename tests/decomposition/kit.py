@@ -32,10 +32,22 @@ from decomposition.hypertext import parse
 from decomposition.loop import Loop
 from decomposition.memo import Choice
 from decomposition.message import Failure, Message, Outcome, Pointer
-from decomposition.ports import Account, Authorship, Closed, MemoTurn, Reusable, Written
+from decomposition.ports import (
+    ALL_GRANTED,
+    GO,
+    Account,
+    Authorship,
+    Closed,
+    MemoTurn,
+    Permit,
+    Reusable,
+    Ungranted,
+    Written,
+)
 from decomposition.routing import Policy
 from decomposition.session import Session
 from decomposition.setting import Environs, Setting
+from decomposition.spend import NO_DUES, Dues, Estimate, Intent, Receipt, Usage
 from decomposition.tree import Tree
 from decomposition.view import View
 
@@ -84,6 +96,10 @@ class MemoryStore:
         self.sessions: dict[int, list[tuple[str, Event, Authorship]]] = {}
         self.ends: dict[int, list[int]] = {}
         """How many events each session had after each of its commits."""
+        self.intents: list[Intent] = []
+        self.receipts: list[Receipt] = []
+        self.full: set[int] = set()
+        """Sessions whose caps have no room for a call."""
         self._fail_at = fail_at
         self._tries = 0
         self._turns: dict[bytes, list[tuple[int, int]]] = {}
@@ -111,7 +127,9 @@ class MemoryStore:
             for first, last in pairwise(ends)
         )
 
-    async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:
+    async def commit(
+        self, written: Sequence[Written], reusable: Reusable, dues: Dues = NO_DUES
+    ) -> Ungranted:
         """Take all or nothing."""
         self._tries += 1
         if self._fail_at and self._tries >= self._fail_at:
@@ -128,6 +146,17 @@ class MemoryStore:
             message, failure = _came_to(event)
             origin = f"{session}/{path}"
             self._closed.setdefault(key, Closed(origin, digest.hex(), message, failure))
+        return self._taken(dues)
+
+    def _taken(self, dues: Dues) -> Ungranted:
+        """Keep receipts, and the intents for which there is room."""
+        known = {intent.call for intent in self.intents} - {each.call for each in self.receipts}
+        assert all(each.call in known for each in dues.receipts), "a receipt follows its intent"
+        self.receipts += dues.receipts
+        self.intents += [each for each in dues.intents if each.session not in self.full]
+        if not self.full:
+            return ALL_GRANTED
+        return {each.call: "session" for each in dues.intents if each.session in self.full}
 
     def turns(self, keys: Sequence[bytes]) -> list[list[MemoTurn]]:
         """The turns kept for each key, in the order of their commit."""
@@ -165,6 +194,15 @@ class Budget:
         allowed = min(calls, self.left)
         self.left -= allowed
         return allowed
+
+    def reserve(self, session: int, provider: str, estimate: Estimate) -> Permit:  # noqa: ARG002
+        """Whether one more may be made."""
+        return GO if self.allow(1) else Permit("run")
+
+    def settle(self, session: int, estimate: Estimate, usage: Usage | None) -> None:
+        """Give back a call that did not leave."""
+        del session, estimate
+        self.left += usage is None
 
 
 class _Wrapped(Answerer):

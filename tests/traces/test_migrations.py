@@ -23,8 +23,8 @@ NEXT = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -41,7 +41,7 @@ def scripts(tmp_path: Path, then: str = "pass") -> Path:
     folder = tmp_path / "scripts"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(SCRIPTS, folder)
-    (folder / "versions" / "0002_next.py").write_text(NEXT.format(then=then))
+    (folder / "versions" / "0003_next.py").write_text(NEXT.format(then=then))
     return folder
 
 
@@ -72,7 +72,7 @@ def test_the_migrations_make_the_tables(place: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
     engine.dispose()
-    assert revisions() == ("0001",)
+    assert revisions() == ("0001", "0002")
 
 
 def test_an_older_store_is_copied_and_brought_up_to_date(older: Path, tmp_path: Path) -> None:
@@ -80,14 +80,14 @@ def test_an_older_store_is_copied_and_brought_up_to_date(older: Path, tmp_path: 
     database = open_database(older, scripts=scripts(tmp_path))
     database.close()
     assert "comment" in columns(older)
-    assert files(older) == ["workbench.db", "workbench.db.before-0002"]
-    with Store.open(older.with_name("workbench.db.before-0002")) as copy:
+    assert files(older) == ["workbench.db", "workbench.db.before-0003"]
+    with Store.open(older.with_name("workbench.db.before-0003")) as copy:
         assert copy.entries(1) == deliberation(50)
 
 
 def test_a_migration_that_fails_changes_nothing(older: Path, tmp_path: Path) -> None:
     """The store is as it was and can be used; the error names the copy."""
-    with pytest.raises(MigrationFailed, match=r"before-0002") as caught:
+    with pytest.raises(MigrationFailed, match=r"before-0003") as caught:
         open_database(older, scripts=scripts(tmp_path, 'op.execute("SELECT no_such_thing")'))
     assert Path(caught.value.backup).exists()
     assert "comment" not in columns(older)
@@ -108,7 +108,7 @@ def test_a_migration_that_died_is_undone_from_the_copy(
         raw.commit()
     open_database(older, scripts=scripts(tmp_path)).close()
     assert "comment" in columns(older)
-    assert files(older) == ["workbench.db", "workbench.db.before-0002"]
+    assert files(older) == ["workbench.db", "workbench.db.before-0003"]
     with closing(sqlite3.connect(older)) as raw:
         assert raw.execute("SELECT COUNT(*) FROM event").fetchone() == (50,)
 
@@ -118,26 +118,26 @@ def test_a_copy_whose_migration_was_complete_only_gets_its_name(older: Path) -> 
     older.with_name("workbench.db.migrating").write_bytes(older.read_bytes())
     with Store.open(older) as store:
         recorded(store, 5)
-    assert files(older) == ["workbench.db", "workbench.db.before-0001"]
+    assert files(older) == ["workbench.db", "workbench.db.before-0002"]
     with Store.open(older) as store:
         assert len(store.register.sessions()) == 2
 
 
 def test_a_second_copy_gets_another_name(older: Path, tmp_path: Path) -> None:
     """No copy is ever written over."""
-    older.with_name("workbench.db.before-0002").write_text("kept")
+    older.with_name("workbench.db.before-0003").write_text("kept")
     open_database(older, scripts=scripts(tmp_path)).close()
     assert files(older) == [
         "workbench.db",
-        "workbench.db.before-0002",
-        "workbench.db.before-0002-1",
+        "workbench.db.before-0003",
+        "workbench.db.before-0003-1",
     ]
-    assert older.with_name("workbench.db.before-0002").read_text() == "kept"
+    assert older.with_name("workbench.db.before-0003").read_text() == "kept"
 
 
 def test_an_older_store_that_cannot_be_written_is_refused(older: Path, tmp_path: Path) -> None:
     """For reading only it is not brought up to date."""
-    with pytest.raises(MigrationFailed, match="0001"):
+    with pytest.raises(MigrationFailed, match="0002"):
         open_database(older, readonly=True, scripts=scripts(tmp_path))
     assert files(older) == ["workbench.db"]
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from decomposition.loop import Loop
 from decomposition.message import Message
-from decomposition.ports import Authorship, Reusable, Written
+from decomposition.ports import ALL_GRANTED, Authorship, Reusable, Ungranted, Written
 from decomposition.session import Session
 from decomposition.setting import Setting
+from decomposition.spend import NO_DUES, Dues
 from workbench.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -24,15 +25,18 @@ class MemorySink:
         self.commits = 0
         self._keep = keep
 
-    async def commit(self, written: Sequence[Written], reusable: Reusable) -> None:
+    async def commit(
+        self, written: Sequence[Written], reusable: Reusable, dues: Dues = NO_DUES
+    ) -> Ungranted:
         """Keep the events; nothing is durable."""
-        del reusable
+        del reusable, dues
         self.commits += 1
         for each in written:
             self.events += len(each.entries)
             if self._keep:
                 entries = self.entries.setdefault(each.session, [])
                 entries += [(path, event) for path, event, _ in each.entries]
+        return ALL_GRANTED
 
 
 def deliberate(
