@@ -239,12 +239,15 @@ def tasks_make(
 @app.command(epilog="Example: workbench doctor --store workbench.db")
 def doctor(
     store: Annotated[str, typer.Option(help="A store to look at too.")] = "",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A configuration to look for keys in.")
+    ] = None,
     json: option.Json = False,
 ) -> None:
-    """Say what is wrong with this machine or a store."""
+    """Say what is wrong with this machine, a store or a configuration."""
     from workbench.doctor import described, examine
 
-    findings = examine(store)
+    findings = examine(store, config)
     typer.echo(described(findings, json=json))
     if any(not finding.fine for finding in findings):
         raise typer.Exit(Exit.STORAGE if store else Exit.BUG)
