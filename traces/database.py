@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
+from time import time_ns
 from typing import Any, Final, Protocol, TypeVar
 
 from traces.errors import (
@@ -79,6 +80,8 @@ class Dialect(Protocol):
     """Opens a transaction that no other writer shares."""
     begin_beside: str
     """Opens one that others of its kind may run beside."""
+    clock: str
+    """Asks for the microseconds since 1970, UTC; empty where this machine's clock is the one."""
 
     def sql(self, text: str) -> str:
         """A statement in the form that the driver takes."""
@@ -107,6 +110,7 @@ class Sqlite:
     error: type[Exception] = sqlite3.Error
     begin = "BEGIN IMMEDIATE"
     begin_beside = begin
+    clock = ""
 
     def __init__(self, place: str, patience_s: float) -> None:
         self._place = place
@@ -165,6 +169,8 @@ class Server:
 
     begin = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"
     begin_beside = f"BEGIN; SELECT pg_advisory_xact_lock_shared({WRITERS})"
+    # The time of now, not of the transaction's beginning: it may have waited for its lock.
+    clock = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, place: str, error: type[Exception], patience_s: float) -> None:
         self.error = error
@@ -262,6 +268,11 @@ class Writer:
         self._cursor.executemany(self._dialect.sql(sql), rows)
         return self._cursor.rowcount
 
+    def now_us(self) -> int:
+        """Microseconds since 1970, UTC, by the one clock that all who share the store read."""
+        clock = self._dialect.clock
+        return int(self.rows(clock)[0][0]) if clock else time_ns() // 1000
+
     def insert(self, into: str, width: int, flat: list[object]) -> None:
         """Insert rows, given one after the other in one list.
 
@@ -305,6 +316,15 @@ class Database:
             cursor = self.connection.cursor()
             cursor.execute(self.dialect.sql(sql), values)
             return cursor.fetchall()
+
+    def now_us(self) -> int:
+        """Microseconds since 1970, UTC, by the one clock that all who share the store read.
+
+        Raises:
+            StoreStopped: The store cannot be read now.
+        """
+        clock = self.dialect.clock
+        return int(self.rows(clock)[0][0]) if clock else time_ns() // 1000
 
     def execute(self, sql: str) -> list[Row]:
         """Run a statement outside of transactions, such as VACUUM or a PRAGMA.

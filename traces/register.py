@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from secrets import token_hex
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import astuple, replace
 
@@ -16,6 +16,9 @@ from traces.database import Database, Row, Writer, in_groups, marks
 from traces.digest import genesis, new_seed, seal
 from traces.errors import AmbiguousId, NameTaken, UnknownId, Unstorable
 from traces.record import Ending, LineRecord, NewLine, RunRecord, SessionRecord, Status
+
+if TYPE_CHECKING:
+    from traces.leases import Guard
 
 _SEALED: Final = (
     "trace",
@@ -74,6 +77,8 @@ class Register:
         self._database = database
         self._changes: dict[int, list[Change]] = {}
         self._ended: list[int] = []
+        self.guard: Guard | None = None
+        """Under whose leases sessions are changed here; None where nobody shares them."""
 
     # -- runs --------------------------------------------------------------------------------
 
@@ -255,8 +260,14 @@ class Register:
         return bool(self._changes)
 
     def write(self, writer: Writer) -> None:
-        """Write the changes that wait, inside the transaction of a commit."""
+        """Write the changes that wait, inside the transaction of a commit.
+
+        Sessions that somebody has taken over are his to change.
+        """
         changed: list[Row] = []
+        if self.guard is not None and self._changes:
+            for lost in self.guard.lost(writer, self._changes.keys()):
+                del self._changes[lost]
         for some in in_groups(sorted(self._changes), _AT_ONCE):
             for found in writer.rows(_SOME, some):
                 row = SessionRecord(*found)
