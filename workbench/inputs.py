@@ -1,25 +1,25 @@
-"""Inputs: JSON Lines of questions, read strictly, every refusal with its file and line."""
+"""Inputs: the questions of a file, read strictly, every refusal with its file and line."""
 
-import json
 import sys
-from collections.abc import Iterator
-from itertools import count
-from math import isfinite
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from msgspec import Struct
 
 from decomposition.errors import BadTask
 from decomposition.tasks import of_fields
 from workbench.exits import Exit, complain, stop
-from workbench.files import open_regular
+from workbench.field_paths import lookup, paths_of, unknown
+from workbench.records import Row, rows
 
-MAX_LINE_BYTES: Final = 1024 * 1024
 MAX_QUESTION_BYTES: Final = 64 * 1024
-MAX_DIGITS: Final = 4_000
 MAX_LINES: Final = 1_000_000
 KNOWN: Final = ("id", "question", "context", "expected")
+"""Fields of a line; others are not read."""
+_NEEDED: Final = ("id", "question")
+"""Fields that every line must have once they are mapped."""
+_AS_NAMED: Final[Mapping[str, str]] = {}
 
 
 class Line(Struct, frozen=True):
@@ -33,21 +33,55 @@ class Line(Struct, frozen=True):
     """The label. It is compared with the answer at the very end and goes nowhere else."""
     where: str = ""
     """`FILE:LINE`, for messages."""
+    numbered: bool = False
+    """Whether the id is the line's number, because the file has none."""
 
 
-def read_lines(path: Path) -> list[Line]:
+def read_lines(path: Path, form: str = "", mapped: Mapping[str, str] = _AS_NAMED) -> list[Line]:
     """The questions of a file.
+
+    Args:
+        path: JSON Lines or CSV.
+        form: `jsonl` or `csv`; empty for what the file's name says.
+        mapped: Where a field of `KNOWN` stands under another name, as of `mapping`.
 
     Raises:
         Complaint: Something in it does not hold together; the message names file and line.
     """
-    with open_regular(path) as file:
-        lines = list(_lines(file, path.name))
+    columns = _Columns(mapped)
+    lines: list[Line] = []
+    for row in rows(path, form):
+        lines.append(_line(row, columns))
+        if len(lines) > MAX_LINES:
+            stop(f"{row.where}: more than {MAX_LINES} questions", Exit.BAD_DATA)
     if not lines:
         stop(f"{path.name} holds no question", Exit.BAD_DATA)
+    columns.check()
     _check_ids(lines)
     _warn_of_answers(lines)
     return lines
+
+
+def mapping(texts: Sequence[str]) -> dict[str, str]:
+    """Fields of a line by the names under which they stand in a file.
+
+    Args:
+        texts: Such as `question=prompt` or `expected=meta.gold`.
+
+    Raises:
+        Complaint: One is not of that form, or a field is named twice or is none.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        field, equals, column = (part.strip() for part in text.partition("="))
+        if not (field and equals and column):
+            stop(f"--map is FIELD=COLUMN, such as question=prompt, not {text[:60]!r}")
+        if field not in KNOWN:
+            stop(f"--map {text[:60]}: {unknown(field, KNOWN)}")
+        if field in found:
+            stop(f"--map names {field} twice")
+        found[field] = column
+    return found
 
 
 def read_question(argument: str) -> str:
@@ -73,138 +107,101 @@ def read_question(argument: str) -> str:
         stop(f"the question is not UTF-8 at byte {error.start}", Exit.BAD_DATA)
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[Line]:
-    found = 0
-    for number in count(1):
-        raw = file.readline(MAX_LINE_BYTES + 2)
-        if not raw:
-            return
-        if number == 1:
-            if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                stop(f"{name} is UTF-16; save it as UTF-8", Exit.BAD_DATA)
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        if raw.strip():
-            found += 1
-            yield _line(raw.removesuffix(b"\n"), f"{name}:{number}", str(number))
-        if found > MAX_LINES:
-            stop(f"{name}:{number}: more than {MAX_LINES} questions", Exit.BAD_DATA)
+class _Columns:
+    """Where the fields of a line stand in its record."""
+
+    def __init__(self, mapped: Mapping[str, str]) -> None:
+        self._mapped = mapped
+        self._met: set[str] = set()
+        self._first: Row | None = None
+
+    def value(self, row: Row, field: str) -> object:
+        """What a record has for a field; None for nothing.
+
+        Raises:
+            Complaint: A field that every line needs was mapped to a column that this line lacks.
+        """
+        self._first = self._first or row
+        column = self._mapped.get(field)
+        if column is None:
+            value: object = row.fields.get(field)
+        else:
+            found = lookup(row.fields, column)
+            if found is None and field in _NEEDED:
+                stop(f"{row.where}: {self._lacking(row, field)}", Exit.BAD_DATA)
+            if found is not None:
+                self._met.add(field)
+            value = found and found.value
+        return None if row.table and value == "" else value
+
+    def check(self) -> None:
+        """Nothing, if every column that a field was mapped to stands in some line.
+
+        Raises:
+            Complaint: One does not.
+        """
+        for field in self._mapped:
+            if field not in self._met and self._first is not None:
+                stop(f"{self._first.where}: {self._lacking(self._first, field)}", Exit.BAD_DATA)
+
+    def maps(self, field: str) -> bool:
+        """Whether a field stands under another name."""
+        return field in self._mapped
+
+    def _lacking(self, row: Row, field: str) -> str:
+        column = self._mapped[field]
+        return f"--map {field}={column[:60]}: {unknown(column, paths_of(row.fields))}"
 
 
-def _line(raw: bytes, where: str, number: str) -> Line:
-    if len(raw) > MAX_LINE_BYTES:
-        stop(f"{where}: the line is longer than {MAX_LINE_BYTES} bytes", Exit.BAD_DATA)
-    record = strict_object(raw, where)
-    identifier = record.get("id", number)
+def _line(row: Row, columns: _Columns) -> Line:
+    where = row.where
+    question = _question(row, columns)
+    identifier = columns.value(row, "id")
+    absent = row.table or not (columns.maps("id") or "id" in row.fields)
+    numbered = identifier is None and absent
+    if numbered:
+        identifier = row.number
     if not isinstance(identifier, str | int) or isinstance(identifier, bool):
         stop(f"{where}: id must be text or a whole number", Exit.BAD_DATA)
-    question = record.get("question")
-    if question is None:
+    context = _text(columns.value(row, "context"), "context", where) or ""
+    expected = _expected(columns.value(row, "expected"), where)
+    return Line(str(identifier), question, context, expected, where, numbered)
+
+
+def _question(row: Row, columns: _Columns) -> str:
+    question = columns.value(row, "question")
+    if question is None and not columns.maps("question"):
         try:
-            question = of_fields(record)
+            question = of_fields(row.fields)
         except BadTask as error:
-            stop(f"{where}: {error}", Exit.BAD_DATA)
+            stop(f"{row.where}: {error}", Exit.BAD_DATA)
+    if row.table and question is None and ("question" in row.fields or columns.maps("question")):
+        question = ""
     if not isinstance(question, str):
-        stop(f"{where}: there is no question, and no task has these fields", Exit.BAD_DATA)
+        have = ", ".join(paths_of(row.fields)[:8])
+        stop(
+            f"{row.where}: there is no question, and no task has these fields: {have}\n"
+            "name the field that has it with --map question=FIELD",
+            Exit.BAD_DATA,
+        )
     if not question.strip():
-        stop(f"{where}: the question is empty", Exit.BAD_DATA)
+        stop(f"{row.where}: the question is empty", Exit.BAD_DATA)
     if len(question.encode()) > MAX_QUESTION_BYTES:
-        stop(f"{where}: the question is longer than {MAX_QUESTION_BYTES} bytes", Exit.BAD_DATA)
-    context = _text(record, "context", where) or ""
-    return Line(str(identifier), question, context, _expected(record, where), where)
+        stop(f"{row.where}: the question is longer than {MAX_QUESTION_BYTES} bytes", Exit.BAD_DATA)
+    return question
 
 
-def _expected(record: dict[str, Any], where: str) -> str | None:
-    value = record.get("expected")
+def _expected(value: object, where: str) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         # 2.0 and 2 are one number; as text they would be two.
         return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-    return _text(record, "expected", where)
+    return _text(value, "expected", where)
 
 
-def _text(record: dict[str, Any], field: str, where: str) -> str | None:
-    value = record.get(field)
+def _text(value: object, field: str, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
         stop(f"{where}: {field} must be text", Exit.BAD_DATA)
     return value
-
-
-def strict_object(raw: bytes, where: str) -> dict[str, Any]:
-    """The JSON object of a line: one object, no key twice, no NaN, no half characters.
-
-    Raises:
-        Complaint: It is not that; the message begins with `where`.
-    """
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        stop(f"{where}: not UTF-8 at byte {error.start}", Exit.BAD_DATA)
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_finite,
-        )
-    except json.JSONDecodeError as error:
-        stop(f"{where}: not JSON at column {error.colno}: {error.msg}", Exit.BAD_DATA)
-    except (ValueError, RecursionError) as error:
-        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        stop(f"{where}: {why}", Exit.BAD_DATA)
-    if not isinstance(value, dict):
-        stop(f"{where}: a line must be one JSON object", Exit.BAD_DATA)
-    record = cast("dict[str, Any]", value)
-    for found in _texts(record):
-        if "\0" in found:
-            stop(f"{where}: the text holds a NUL character", Exit.BAD_DATA)
-        try:
-            found.encode()
-        except UnicodeEncodeError:
-            stop(f"{where}: the text holds half of a surrogate pair", Exit.BAD_DATA)
-    return record
-
-
-def _texts(value: object) -> Iterator[str]:
-    todo = [value]
-    while todo:
-        each = todo.pop()
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, dict):
-            pairs = cast("dict[str, object]", each)
-            todo += [*pairs, *pairs.values()]
-        elif isinstance(each, list):
-            todo += cast("list[object]", each)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in pairs:
-        if key in found:
-            message = f"the key {key[:40]!r} stands twice"
-            raise ValueError(message)
-        found[key] = value
-    return found
-
-
-def _constant(name: str) -> object:
-    message = f"{name} is not a number that JSON knows"
-    raise ValueError(message)
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not isfinite(value):
-        message = f"the number {digits[:40]} is too large"
-        raise ValueError(message)
-    return value
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        message = f"a number of {len(digits)} digits is too long"
-        raise ValueError(message)
-    return int(digits)
 
 
 def _check_ids(lines: list[Line]) -> None:
