@@ -15,7 +15,7 @@ from msgspec import Struct
 from decomposition.actions import Given
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.foreign import acted, told
-from decomposition.errors import EngineBug, RunStopped, TransientFault
+from decomposition.errors import EngineBug, Fenced, RunStopped, TransientFault
 from decomposition.memo import actions, audited, choose, keeps
 from decomposition.message import Broke, Failure
 from decomposition.node import Node
@@ -24,8 +24,10 @@ from decomposition.ports import (
     Authorship,
     Clock,
     EventSink,
+    Halt,
     MemoStore,
     MemoTurn,
+    Reins,
     Reusable,
     Written,
 )
@@ -36,6 +38,8 @@ RETRIES = 5
 """How often a call is tried again after a fault that may pass."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
+LOOK_S = 0.5
+"""How long calls are waited for until it is looked at what has been halted meanwhile."""
 CALM = (50_000, 20, 50)
 """Collector thresholds while the loop runs: evicted nodes break their cycles themselves, so
 frequent collections would only walk what is alive."""
@@ -65,6 +69,8 @@ class Loop:
     What the account refuses is left undone, not failed: no event stands for it, so the session
     can go on from there once more may be spent.
 
+    What is halted is left undone in the same way, and so are sessions that others took over.
+
     Args:
         sink: Where events become durable.
         clock: Time for the record.
@@ -92,6 +98,7 @@ class Loop:
         self._clock = clock
         self._account = account
         self._memo = memo
+        self._reins: Reins | None = None
         self._width = width
         self._concurrency = concurrency
         self._on_commit = on_commit
@@ -100,28 +107,44 @@ class Loop:
         self._flights: list[Flight] = []
         self._refused = False
         """Whether the account refused a call; from then on it is not asked again."""
+        self._stopping: Halt | None = None
+        """Whether all is halted: then nothing more is begun, and the loop ends."""
+        self._halted: set[int] = set()
+        """Open sessions of which something is halted."""
+        self._left: list[Session] = []
+        """Sessions of which nothing else is left to do than what is halted."""
 
-    async def run(self, sessions: Iterator[Session], at_once: int = 1) -> list[Session]:
-        """Work sessions, `at_once` at a time; those that the account did not let finish.
+    async def run(
+        self, sessions: Iterator[Session], at_once: int = 1, reins: Reins | None = None
+    ) -> list[Session]:
+        """Work sessions, `at_once` at a time; those that did not finish.
 
-        Once it refuses a call no more sessions are taken, and what needs no call is still done.
+        Once the account refuses a call no more sessions are taken, and what needs no call is
+        still done. Sessions that others took over are in no list.
+
+        Args:
+            sessions: Asked for one more whenever there is room, also after it had none.
+            at_once: Sessions that share a turn of the loop.
+            reins: What of them others have halted; None where nobody can.
 
         Raises:
             RunStopped: The store or an answerer cannot go on; what was committed stays.
         """
+        self._reins = reins
         thresholds = gc.get_threshold()
         gc.set_threshold(*CALM)
         try:
             while self._admit(sessions, at_once):
+                await self._obey()
                 engine = Authorship("", "engine", self._clock.wall_us(), self._clock.monotonic_us())
                 for session in self._open:
                     session.absorb(engine)
                 await self._commit()
                 self._dismiss()
-                if self._refused and not self._flights and not self._moving:
+                if self._at_an_end:
                     break
                 await self._act_on()
-            return self._open
+            return self._open + self._left
         finally:
             gc.set_threshold(*thresholds)
             for flight in self._flights:
@@ -130,15 +153,68 @@ class Loop:
             self._flights = []
 
     def _admit(self, sessions: Iterator[Session], at_once: int) -> bool:
-        while len(self._open) < at_once and not self._refused:
+        while len(self._open) < at_once and not self._refused and self._stopping is None:
             session = next(sessions, None)
             if session is None:
                 break
             self._open.append(session)
         return bool(self._open)
 
+    @property
+    def _at_an_end(self) -> bool:
+        """Whether nothing more will be done, although sessions are open or could be had."""
+        if self._flights:
+            return False
+        return self._stopping is not None or (self._refused and not self._moving)
+
+    # -- what others decide ------------------------------------------------------------------
+
+    async def _obey(self) -> None:
+        """Look what is halted, and give up the calls under way of what is cancelled."""
+        if self._reins is None:
+            return
+        self._stopping = self._stopping or self._reins.stopping()
+        await self._give_up([f for f in self._flights if self._is_cancelled(f)])
+
+    def _is_cancelled(self, flight: Flight) -> bool:
+        return self._stopping == "cancelled" or any(
+            [self._halt_of(job.session, job.node) == "cancelled" for job in flight.jobs]
+        )
+
+    def _halt_of(self, session: Session, node: Node) -> Halt | None:
+        """Whether a workspace is halted; if so, its session cannot finish."""
+        halt = self._reins.halted(session.number, node.path) if self._reins is not None else None
+        if halt is not None:
+            self._halted.add(session.number)
+        return halt
+
+    async def _give_up(self, flights: list[Flight]) -> None:
+        """End calls that are under way; nobody learns what came of them."""
+        for flight in flights:
+            flight.task.cancel()
+            self._flights.remove(flight)
+        await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
+
+    async def _drop(self, lost: frozenset[int]) -> None:
+        """Let go of sessions that others have taken over: nothing of them takes effect here."""
+        self._open = [session for session in self._open if session.number not in lost]
+        ours = [{job.session.number for job in flight.jobs} for flight in self._flights]
+        gone = [f for f, numbers in zip(self._flights, ours, strict=True) if numbers & lost]
+        await self._give_up(gone)
+
+    # -- turns of the loop -------------------------------------------------------------------
+
     async def _commit(self) -> None:
         """Make all that is staged durable, in one transaction."""
+        while True:
+            try:
+                await self._commit_staged()
+            except Fenced as fenced:
+                await self._drop(fenced.sessions)
+            else:
+                return
+
+    async def _commit_staged(self) -> None:
         touched = [session for session in self._open if session.staged]
         if not touched:
             return
@@ -153,7 +229,9 @@ class Loop:
             self._on_commit(touched)
 
     def _dismiss(self) -> None:
-        """Let go of the sessions that are finished and committed."""
+        """Let go of the sessions that are finished and committed, or halted."""
+        if self._halted:
+            self._leave()
         if not any([session.finished for session in self._open]):
             return
         finished = [session for session in self._open if session.finished]
@@ -161,6 +239,18 @@ class Loop:
         for session in finished:
             if self._on_finish is not None:
                 self._on_finish(session)
+
+    def _leave(self) -> None:
+        """Let go of the sessions of which nothing is left to do but what is halted."""
+        flying = {job.session.number for flight in self._flights for job in flight.jobs}
+        stuck = [
+            session
+            for session in self._open
+            if session.number in self._halted.difference(flying)
+            and not (session.moving or session.finished)
+        ]
+        self._left += stuck
+        self._open = [session for session in self._open if session not in stuck]
 
     # -- acting ------------------------------------------------------------------------------
 
@@ -181,7 +271,7 @@ class Loop:
 
     async def _act(self) -> None:
         """Show views and take turns: at once from answerers that do not wait."""
-        jobs = self._automated(self._gathered())
+        jobs = self._automated(self._gathered()) if self._stopping is None else []
         jobs = self._paid(jobs)
         instant: dict[int, list[Job]] = {}
         for job in jobs:
@@ -205,6 +295,8 @@ class Loop:
         for session in self._open:
             for node in session.take(room):
                 seat = node.seat
+                if self._reins is not None and self._halt_of(session, node) is not None:
+                    continue
                 if not seat.answerer.instant:
                     if free <= 0:
                         session.put_back(node)
@@ -283,11 +375,13 @@ class Loop:
             RunStopped: One of the calls cannot go on; the turns of the others are taken.
         """
         if not self._flights:
-            if wait and self._open and not self._moving and not self._refused:
+            stuck = wait and self._open and not self._moving
+            if stuck and not (self._refused or self._halted or self._stopping):
                 raise EngineBug("open sessions, and nothing that anybody could do")
             return
         tasks = [flight.task for flight in self._flights]
-        await asyncio.wait(tasks, timeout=None if wait else 0, return_when=asyncio.FIRST_COMPLETED)
+        limit_s = 0 if not wait else None if self._reins is None else LOOK_S
+        await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         landed = [flight for flight in self._flights if flight.task.done()]
         self._flights = [flight for flight in self._flights if not flight.task.done()]
         fault: BaseException | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from decomposition.loop import Loop
-from decomposition.ports import Authorship
+from decomposition.ports import Authorship, Reins
 from decomposition.session import Session
 from decomposition.setting import Setting
 from traces.record import Ending, SessionRecord, Status
@@ -47,6 +47,7 @@ class Deliberation:
         account: What may be spent.
         on_progress: Called after every commit with the sessions that it touched.
         keep: Keep settled workspaces in memory, for drawing them live.
+        reins: What others have halted; None where nobody can.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Deliberation:
         on_progress: Callable[[Sequence[Session]], None] | None = None,
         on_end: Callable[[Outcome], None] | None = None,
         keep: bool = False,
+        reins: Reins | None = None,
     ) -> None:
         self._store = store
+        self._reins = reins
         self._account = account
         self._on_progress = on_progress
         self._on_end = on_end
@@ -78,7 +81,7 @@ class Deliberation:
         """Work all tasks, `at_once` sessions at a time; those that the account stopped.
 
         Args:
-            tasks: Taken one by one as earlier ones end.
+            tasks: Taken one by one as earlier ones end; asked again after it had none.
             at_once: Sessions that share a turn of the loop.
             concurrency: Calls under way at most, of answerers that wait.
             memo: Use recorded turns.
@@ -95,11 +98,8 @@ class Deliberation:
             on_commit=self._on_progress,
             on_finish=self._finished,
         )
-        return [self._stopped(each) for each in await loop.run(self._sessions(tasks), at_once)]
-
-    def _sessions(self, tasks: Iterator[Task]) -> Iterator[Session]:
-        for task in tasks:
-            yield self._session(task)
+        left = await loop.run(map(self._session, tasks), at_once, self._reins)
+        return [self._stopped(each) for each in left]
 
     def _session(self, task: Task) -> Session:
         row, setting = task.row, task.setting
