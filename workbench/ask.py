@@ -9,6 +9,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from decomposition.answerers.base import Answerer
 from decomposition.events import Failed, Opened
 from decomposition.hypertext import Failure, write
 from decomposition.tree import Tree, fold
@@ -22,6 +23,7 @@ from workbench.doings import counted, doings
 from workbench.drawing import drawn
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.places import open_store
+from workbench.recorded_files import asking, recorded_answers
 from workbench.safe_output import many, shown
 from workbench.terminal import LiveTree, width
 from workbench.wiring import (
@@ -75,7 +77,8 @@ def ask(
     posed = pose(question, options, context)
     # With the task's name the trace can be resumed without recognising the question again.
     options = replace(options, task=posed.task)
-    setting, cast = setting_of(options, named(posed.task) if posed.task else None)
+    own = recorded_answers(options.by, [asking(posed.message, question)])
+    setting, cast = setting_of(options, named(posed.task) if posed.task else None, recorded=own)
     kept = accepted(options, {posed.task: (setting, cast)})
     with open_store(store_at, make=True) as store:
         config = msgspec.json.encode(kept).decode()
@@ -111,7 +114,7 @@ def resume(
         if row.status in FINISHED:
             complain(f"{row.trace} is already complete")
             return Asked(question, row, _ending_of(row), tuple(store.records(row.number)))
-        setting, cast = setting_as_accepted(kept, kept.task)
+        setting, cast = setting_as_accepted(kept, kept.task, _recorded(store, row, kept.by))
         if options.max_calls is not None:
             kept = replace(kept, max_calls=options.max_calls)
         store.register.begin(row.number, now_us(), msgspec.json.encode(kept).decode())
@@ -135,6 +138,14 @@ def _question_of(store: Store, row: SessionRecord) -> str:
         stop(f"{row.trace} was stopped before its question was recorded; ask it again")
     ((_, opened),) = store.entries(row.number, 1)
     return write(opened.question, "$q") if isinstance(opened, Opened) else ""
+
+
+def _recorded(store: Store, row: SessionRecord, by: str) -> dict[str, Answerer]:
+    """The recorded answerers of a spec, for the question that was recorded."""
+    ((_, opened),) = store.entries(row.number, 1)
+    if not isinstance(opened, Opened):
+        return {}
+    return recorded_answers(by, [asking(opened.question)], quiet=True)
 
 
 def _ending_of(row: SessionRecord) -> Ending:

@@ -1,7 +1,7 @@
 """Batches: a file of questions worked as one run, resumable at any moment."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from decomposition.answerers.base import Answerer
 from decomposition.errors import BadTask
 from decomposition.session import Session
+from decomposition.setting import Setting
 from traces.errors import NameTaken
 from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
@@ -21,6 +23,8 @@ from workbench.doings import counted
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import write_whole
 from workbench.inputs import Line
+from workbench.recorded_files import Asking, asking, recorded_answers
+from workbench.specs import Cast, recorded_in
 from workbench.wiring import (
     Accepted,
     Nobody,
@@ -91,14 +95,23 @@ def batch(lines: Sequence[Line], options: Options, out: Path | None = None) -> B
         Complaint: An option is out of range, or a line cannot be worked.
     """
     check(options)
-    settings: dict[str, Any] = {}
     new: list[NewLine] = []
+    asked: list[Asking] = []
+    first: dict[str, Line] = {}
+    recorded = bool(recorded_in(options.by))
     for line in lines:
         posed = _posed(line, options)
-        if posed.task not in settings:
-            settings[posed.task] = _setting(line, options, posed.task)
+        first.setdefault(posed.task, line)
+        if recorded:
+            asked.append(asking(posed.message, line.question, _own_id(line), line.where))
         new.append(NewLine(line.id, _input(line, posed.sha256), line.expected, options.seed))
+    found = recorded_answers(options.by, asked)
+    settings = {task: _setting(line, options, task, found) for task, line in first.items()}
     return Batch(new, accepted(options, settings, out))
+
+
+def _own_id(line: Line) -> str:
+    return "" if line.numbered else line.id
 
 
 def accept(store: Store, name: str, made: Batch) -> RunRecord:
@@ -128,9 +141,11 @@ def _posed(line: Line, options: Options) -> Posed:
         stop(f"{_at(line)}{error}", Exit.BAD_DATA)
 
 
-def _setting(line: Line, options: Options, task: str) -> Any:  # noqa: ANN401 - of the engine
+def _setting(
+    line: Line, options: Options, task: str, recorded: Mapping[str, Answerer]
+) -> tuple[Setting, Cast]:
     try:
-        return setting_of(options, named(task) if task else None)
+        return setting_of(options, named(task) if task else None, recorded=recorded)
     except Nobody as error:
         stop(f"{_at(line)}{error}", Exit.BAD_DATA)
 
@@ -163,11 +178,12 @@ def work(
     at_once = concurrency or SESSIONS_AT_ONCE
     register = store.register
     with hold(store, f"run:{run.name}"):
-        settings = _unchanged(store, run, options)
+        recorded = recorded_of(store, run, options)
+        settings = _unchanged(store, run, options, recorded)
         register.change_run(run.number, "running", config=msgspec.json.encode(options).decode())
         account = CallLimit(options.max_calls, _calls_made(store, run))
         deliberation = Deliberation(store, account, on_progress=on_progress, on_end=on_end)
-        tasks = _tasks(store, run, options, settings)
+        tasks = _tasks(store, run, options, settings, recorded)
         deliberation.run(tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo")
         if register.progress(run.number).keys() <= set(FINISHED):
             register.change_run(run.number, "finished", now_us())
@@ -187,7 +203,22 @@ def contexts_of(store: Store, run: RunRecord) -> dict[Path, str]:
     return {Path(each["context"]): each.get("sha256", "") for each in inputs if "context" in each}
 
 
-def _unchanged(store: Store, run: RunRecord, options: Accepted) -> dict[str, Any]:
+def recorded_of(store: Store, run: RunRecord, options: Accepted) -> dict[str, Answerer]:
+    """The recorded answerers of a run, their files read again for its questions."""
+    if not recorded_in(options.by):
+        return {}
+    asked: list[Asking] = []
+    for line in store.register.lines(run.number):
+        record = json.loads(line.input)
+        posed = _posed_again(record, options)
+        identifier = "" if record.get("numbered") else line.external
+        asked.append(asking(posed.message, record["question"], identifier))
+    return recorded_answers(options.by, asked, quiet=True)
+
+
+def _unchanged(
+    store: Store, run: RunRecord, options: Accepted, recorded: Mapping[str, Answerer]
+) -> dict[str, tuple[Setting, Cast]]:
     """The settings of a run by task, once it is sure that they and its documents are the same.
 
     Raises:
@@ -195,7 +226,7 @@ def _unchanged(store: Store, run: RunRecord, options: Accepted) -> dict[str, Any
     """
     for context, sha256 in contexts_of(store, run).items():
         document(context, sha256)
-    return {task: setting_as_accepted(options, task) for task in options.answerers}
+    return {task: setting_as_accepted(options, task, recorded) for task in options.answerers}
 
 
 def _calls_made(store: Store, run: RunRecord) -> int:
@@ -208,22 +239,30 @@ def _calls_made(store: Store, run: RunRecord) -> int:
 
 
 def _tasks(
-    store: Store, run: RunRecord, options: Accepted, settings: dict[str, Any]
+    store: Store,
+    run: RunRecord,
+    options: Accepted,
+    settings: dict[str, tuple[Setting, Cast]],
+    recorded: Mapping[str, Answerer],
 ) -> Iterator[Task]:
     """The sessions that are not finished, in the order of their lines."""
     lines = {line.idx: line for line in store.register.lines(run.number)}
     for row in store.register.sessions(run.number):
         if row.status in FINISHED:
             continue
-        record = json.loads(lines[row.idx].input)
-        context = _path(record.get("context", ""))
-        posed = pose(record["question"], options, context, record.get("sha256", ""))
+        posed = _posed_again(json.loads(lines[row.idx].input), options)
         if posed.task not in settings:
-            settings[posed.task] = setting_as_accepted(options, posed.task)
+            settings[posed.task] = setting_as_accepted(options, posed.task, recorded)
         setting, cast = settings[posed.task]
         if row.status != "running":
             store.register.begin(row.number, now_us())
         yield Task(row, posed, setting, cast)
+
+
+def _posed_again(record: Mapping[str, Any], options: Options) -> Posed:
+    """A question as it was accepted."""
+    context = _path(record.get("context", ""))
+    return pose(record["question"], options, context, record.get("sha256", ""))
 
 
 def results(store: Store, run: RunRecord) -> Iterator[tuple[Result, SessionRecord]]:
@@ -294,7 +333,9 @@ def write_results(store: Store, run: RunRecord, out: Path) -> None:
 
 def _input(line: Line, sha256: str) -> str:
     """What is kept of a line: all but the label."""
-    record = {"question": line.question}
+    record: dict[str, Any] = {"question": line.question}
+    if line.numbered:
+        record["numbered"] = True
     if line.context:
         record |= {"context": str(Path(line.context).absolute()), "sha256": sha256}
     return json.dumps(record, ensure_ascii=False)
