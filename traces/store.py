@@ -6,20 +6,30 @@ worked out before it is, so that the write lock is held for as short as possible
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Final, Self
 
 from msgspec.structs import replace
 
-from decomposition.errors import EngineBug
+from decomposition.errors import EngineBug, Fenced
 from decomposition.events import Entry, Event
-from decomposition.ports import Authorship, Closed, MemoTurn, Reusable, Written
+from decomposition.ports import (
+    ALL_GRANTED,
+    Authorship,
+    Closed,
+    MemoTurn,
+    Reusable,
+    Ungranted,
+    Written,
+)
+from decomposition.spend import NO_DUES, Dues
 from traces.batch import PLAIN, RICH, Batch
 from traces.database import PATIENCE_S, Database, Writer, in_groups, marks
 from traces.digest import Chain, seal
 from traces.errors import Conflict, StoreBusy, StoreStopped
+from traces.ledger import Ledger, Made
 from traces.opening import open_database
 from traces.reading import Reader
 from traces.recall import Recall
@@ -71,6 +81,7 @@ class Store:
         self._patience_s = patience_s
         self._chains: dict[int, Chain] = {}
         self._answerers: dict[str, int] = {}
+        self.ledger = Ledger(database, self._answerer)
 
     @classmethod
     def open(
@@ -129,15 +140,23 @@ class Store:
             StoreStopped: The store does not take it.
         """
         self.register.flush()
+        self.ledger.flush()
 
     # -- appending ---------------------------------------------------------------------------
 
     async def commit(
-        self, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE
-    ) -> None:
-        """Append in one transaction; when this returns, the events survive a power cut.
+        self,
+        written: Sequence[Written],
+        reusable: Reusable = NOTHING_REUSABLE,
+        dues: Dues = NO_DUES,
+    ) -> Ungranted:
+        """Append in one transaction; when this returns, all of it survives a power cut.
+
+        Returns:
+            Those of the intents for which a cap has no room: nothing of them was written.
 
         Raises:
+            Fenced: Somebody else has settled a call that is to be settled here.
             Conflict: Somebody else appended to one of the sessions.
             Unstorable: An event cannot be stored.
             StoreStopped: The store did not take them (locked too long, full, gone).
@@ -145,31 +164,35 @@ class Store:
         # Without a moment for others, a loop whose answerers never wait could not be interrupted.
         await asyncio.sleep(0)
         batch = self._batch(written)
+        made = None if dues is NO_DUES else self.ledger.prepare(dues)
         if not self.database.on_sqlite:
-            await asyncio.to_thread(self._append, batch, reusable)
-            return
+            return await asyncio.to_thread(self._append, batch, reusable, made)
         deadline = monotonic() + self._patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                self._append(batch, reusable, wait=False)
+                return self._append(batch, reusable, made, wait=False)
             except StoreBusy:
                 # Other tasks of this process go on while another process writes.
                 if monotonic() > deadline:
                     raise
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            else:
-                return
 
-    def commit_now(self, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE) -> None:
+    def commit_now(
+        self,
+        written: Sequence[Written],
+        reusable: Reusable = NOTHING_REUSABLE,
+        dues: Dues = NO_DUES,
+    ) -> Ungranted:
         """`commit` for callers that have no event loop.
 
         Raises:
             StoreStopped: As `commit`.
             Unstorable: As `commit`.
         """
-        self._append(self._batch(written), reusable)
+        made = None if dues is NO_DUES else self.ledger.prepare(dues)
+        return self._append(self._batch(written), reusable, made)
 
     def append(
         self, session: SessionRecord, entries: Sequence[tuple[str, Event, Authorship]]
@@ -217,10 +240,16 @@ class Store:
             for number, head, count, seed in self.database.rows(_ENDS, some):
                 self._chains[number] = Chain(head, count, seed)
 
-    def _append(self, batch: Batch, reusable: Reusable, *, wait: bool = True) -> None:
+    def _append(
+        self, batch: Batch, reusable: Reusable, made: Made | None = None, *, wait: bool = True
+    ) -> Ungranted:
         spills = self.reuse.spills
+        owed = made is not None or self.ledger.waits
+        refused = ALL_GRANTED
+        concerned = set(batch.after) if made is None else made.sessions.union(batch.after)
         try:
             with self.database.writing(wait=wait, beside=True) as writer:
+                self._check_own(writer, concerned)
                 _advance(writer, batch)
                 for rich, flat in batch.stretches:
                     into, width = _INTO[rich]
@@ -228,6 +257,8 @@ class Store:
                 if self.register.waits:
                     self.register.write(writer)
                 self.reuse.write(writer, reusable)
+                if owed:
+                    refused = self.ledger.write(writer, made)
         except BaseException:
             # Whether the last step took effect is not certain: read the ends again.
             for session in batch.after:
@@ -238,6 +269,21 @@ class Store:
         self._chains.update(batch.after)
         self.reuse.remember(spilled=spills)
         self.register.written()
+        if owed:
+            self.ledger.written()
+        return refused
+
+    def _check_own(self, writer: Writer, sessions: Collection[int]) -> None:
+        """See that nobody has taken over one of the sessions.
+
+        Raises:
+            Fenced: Somebody has.
+        """
+        guard = self.register.guard
+        lost = guard.lost(writer, sessions) if guard is not None else frozenset[int]()
+        if lost:
+            named = ", ".join(map(str, sorted(lost)))
+            raise Fenced(f"other processes have taken over sessions {named}", lost)
 
     def _answerer(self, identity: str) -> int:
         """The number of an identity, which it gets when it is first seen."""
@@ -315,6 +361,7 @@ class Store:
         for session in sessions:
             self._chains.pop(session, None)
         self._recall.forget()
+        self.ledger.forget(sessions)
 
 
 def _number_of(writer: Writer, identity: str) -> int:
