@@ -82,11 +82,6 @@ class Asked(Struct, frozen=True):
         """The answers that the view shows, by name."""
         return dict(_ANSWER.findall(self.view))
 
-    def draw(self, seed: int, *more: object) -> float:
-        """A number in [0, 1), the same for the same body, seed and names."""
-        named = "\0".join(map(str, (seed, self.digest, *more)))
-        return int.from_bytes(blake2b(named.encode(), digest_size=8).digest()) / 2**64
-
     def turn(self, *actions: Action) -> Completion:
         """Actions as calls of the tools that the request offers, else as JSON text."""
         if not self.tools:
@@ -96,6 +91,12 @@ class Asked(Struct, frozen=True):
 
 
 Model = Callable[[Asked], Completion]
+
+
+def draw(seed: int, digest: str, *more: object) -> float:
+    """A number in [0, 1), the same for the same seed, digest and names."""
+    named = "\0".join(map(str, (seed, digest, *more)))
+    return int.from_bytes(blake2b(named.encode(), digest_size=8).digest()) / 2**64
 
 
 def asked(body: bytes) -> Asked:

@@ -22,6 +22,7 @@ from workbench.testing.completion import (
     Completion,
     ToolCall,
     as_json,
+    draw,
     encoded,
     events,
 )
@@ -101,16 +102,17 @@ def fault(named: str) -> Fault:
     return Fault(found["kind"], seconds, chance, None if times is None else int(times))
 
 
-def drawn(faults: Sequence[Fault], ask: Asked, asked_before: int, seed: int) -> Fault | None:
+def drawn(faults: Sequence[Fault], digest: str, asked_before: int, seed: int) -> Fault | None:
     """What goes wrong with a request: the first fault whose draw says so; None for nothing.
 
     Args:
+        digest: Of the request's body.
         asked_before: How often the same body was asked before.
     """
     for each in faults:
         if each.times is not None and asked_before >= each.times:
             continue
-        if ask.draw(seed, each.kind, asked_before) < each.chance:
+        if draw(seed, digest, each.kind, asked_before) < each.chance:
             return each
     return None
 
@@ -124,6 +126,27 @@ def whole(scene: Scene) -> Wired:
 
 def _streamed(body: bytes, ending: Ending = "chunks") -> Wired:
     return Wired(body, headers=(("Content-Type", "text/event-stream"),), ending=ending)
+
+
+def latency(seconds: str | float) -> tuple[float, float]:
+    """Least and most of a latency, written as `SECONDS` or `LEAST-MOST`.
+
+    Raises:
+        BadFault: It is not written so.
+    """
+    least, _, most = str(seconds).partition("-")
+    try:
+        return float(least), float(most or least)
+    except ValueError:
+        raise BadFault(f"latency is SECONDS or LEAST-MOST, not {seconds!r}") from None
+
+
+def drawn_latency(bounds: tuple[float, float], digest: str, asked_before: int, seed: int) -> float:
+    """The seconds that a reply takes, drawn by hash between two bounds."""
+    least, most = bounds
+    if most <= least:
+        return least
+    return least + (most - least) * draw(seed, digest, "latency", asked_before)
 
 
 # -- replies that are no completions ---------------------------------------------------------

@@ -1,8 +1,8 @@
 """Kills: real commands ended with SIGKILL, and what their store holds before and after.
 
 Nothing of the product knows of this. The child that is killed runs the command line inside
-`child`, which wraps `Store.commit` in its own process: there commits are counted, what each one
-acknowledged is written down, and the process ends itself at the point that the environment names.
+`child`, which wraps the product in its own process (`points`): what each commit acknowledged is
+written down, and the process ends itself at the point that the environment names.
 """
 
 import json
@@ -11,24 +11,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+
+from workbench.testing.points import Where
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 AT: Final = "WORKBENCH_KILL_AT"
 """Read by the child alone: `WHERE:N`, the point at which it kills itself."""
+COUNTS: Final = "WORKBENCH_KILL_COUNTS"
+"""Read by the child alone: the file in which the provider counts."""
 ACKNOWLEDGED: Final = "acknowledged.jsonl"
-"""What the children were told to be durable: session and events, one commit a line."""
+"""What the children were told to be durable, one commit a line: sessions with their events, calls
+whose intents it holds, calls whose receipts it holds."""
 READY: Final = b"ready\n"
 """The child's first output: everything is imported, the command begins."""
 STORE: Final = "kill.db"
@@ -38,10 +43,13 @@ ERRORS: Final = "errors.txt"
 PRELOADED: Final = ("workbench.amplify_run", "workbench.cli", "workbench.testing.kill")
 FILE: Final = "questions.jsonl"
 OUT: Final = "answers.jsonl"
+UNSETTLED: Final = ("", "ambiguous")
+"""Standings of lines whose calls were never seen to end."""
+LINES: Final = (
+    "SELECT call, standing, session, path, attempt, event, reply FROM ledger "
+    "WHERE human_s IS NULL ORDER BY wall_us, call"
+)
 CHILD: Final = "from workbench.testing.kill import child; child()"
-
-Where = Literal["before", "inside", "after"]
-"""Of a commit: before it begins, with rows inserted and not committed, when it has returned."""
 
 
 class Line(Struct, frozen=True):
@@ -65,6 +73,8 @@ class Kept(Struct, frozen=True):
     """Rows of the event table, by number."""
     closed: dict[int, str]
     """Digests of the sessions that are recorded as finished."""
+    ledger: dict[str, tuple[Any, ...]] = {}
+    """Call, standing, session, path, attempt, event and reply of every paid call, by call."""
 
 
 class Ended(Struct, frozen=True):
@@ -89,18 +99,35 @@ class Victim:
         folder: Holds the questions, the store and the answers; made if absent.
         lines: JSON Lines of questions.
         options: Of `amplify`, for the run's beginning.
+        always: Of `amplify`, for the beginning and for every resume.
+        environment: What the children find beside what this process has.
+        counts: The file in which the provider counts; needed where a child ends as `sent`.
+        preloaded: Modules that are imported before a child begins.
     """
 
-    def __init__(self, folder: Path, lines: bytes, options: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lines: bytes,
+        options: Sequence[str],
+        *,
+        always: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        counts: Path | None = None,
+        preloaded: Sequence[str] = PRELOADED,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_bytes(lines)
         self.folder = folder
         self.store = folder / STORE
         self._options = tuple(options)
+        self._always = tuple(always)
+        self._environment = {**(environment or {}), COUNTS: str(counts or "")}
+        self._preloaded = tuple(preloaded)
 
     def arguments(self, cap: int | None = None) -> list[str]:
         """What goes on with the run: its beginning, as long as no run was accepted."""
-        common = ["--store", STORE, "--out", OUT]
+        common = ["--store", STORE, "--out", OUT, *self._always]
         if cap is not None:
             common += ["--max-calls", str(cap)]
         if self.accepted:
@@ -135,10 +162,14 @@ class Victim:
             at: Have the child kill itself at its commit of this number, from 1.
             cap: The run's cap on calls from now on; None for the one that it has.
         """
-        child = Fork(self.arguments(cap), self.folder, at)
+        child = self.begin(at=at, cap=cap)
         began = time.monotonic()
         code = child.end(PATIENCE_S if delay_s is None else delay_s)
         return Ended(code, child.errors(), time.monotonic() - began)
+
+    def begin(self, *, at: tuple[Where, int] | None = None, cap: int | None = None) -> "Fork":
+        """A child that begins the run, or goes on with it, from now on."""
+        return Fork(self.arguments(cap), self.folder, at, self._preloaded, self._environment)
 
     def kept(self) -> Kept:
         """What the store holds now, through a connection of its own."""
@@ -150,9 +181,11 @@ class Victim:
         with Store.open(self.store, readonly=True) as store:
             rows = store.register.sessions()
             events = store.database.rows("SELECT * FROM event ORDER BY id")
+            lines = store.database.rows(LINES)
         ends = {row.number: (row.count, bytes(row.head)) for row in rows}
         closed = {row.number: row.digest for row in rows if row.status in FINISHED}
-        return Kept(ends, {row[0]: row for row in events}, closed)
+        ledger = {row[0]: row for row in lines}
+        return Kept(ends, {row[0]: row for row in events}, closed, ledger)
 
     def lines(self) -> list[Line]:
         """What every line came to, in the order of the input."""
@@ -169,13 +202,23 @@ class Victim:
     def acknowledged(self) -> dict[int, int]:
         """How many events of each session a child was told to be durable."""
         told: dict[int, int] = {}
+        for ends, _, _ in self._notes():
+            for session, count in ends:
+                told[session] = max(count, told.get(session, 0))
+        return told
+
+    def paid_acknowledged(self) -> tuple[set[str], set[str]]:
+        """Calls whose intents, and those whose receipts, a child was told to be durable."""
+        notes = list(self._notes())
+        intents = {call for _, calls, _ in notes for call in calls}
+        return intents, {call for _, _, calls in notes for call in calls}
+
+    def _notes(self) -> Iterator[tuple[list[tuple[int, int]], list[str], list[str]]]:
         path = self.folder / ACKNOWLEDGED
         for line in path.read_text().splitlines() if path.exists() else ():
             # A kill can cut the last line; what it says was then not noted in time.
-            with suppress(json.JSONDecodeError):
-                for session, count in json.loads(line):
-                    told[session] = max(count, told.get(session, 0))
-        return told
+            with suppress(ValueError):
+                yield json.loads(line)
 
     def findings(self) -> list[str]:
         """What a verification of the whole store finds, and whether the answers are whole."""
@@ -207,6 +250,7 @@ class Fork:
         folder: Path,
         at: tuple[Where, int] | None = None,
         preloaded: Sequence[str] = PRELOADED,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         context = get_context("forkserver")
         context.set_forkserver_preload(list(preloaded))
@@ -215,7 +259,13 @@ class Fork:
         self._errors = folder / ERRORS
         self._process = context.Process(
             target=_forked,
-            args=(list(arguments), str(folder), point, told, tuple(preloaded)),
+            args=(
+                list(arguments),
+                str(folder),
+                {**(environment or {}), AT: point},
+                told,
+                preloaded,
+            ),
             daemon=True,
         )
         with _ONE_AT_A_TIME:
@@ -245,7 +295,11 @@ class Fork:
 
 
 def _forked(
-    arguments: list[str], folder: str, point: str, told: "Connection", preloaded: tuple[str, ...]
+    arguments: list[str],
+    folder: str,
+    environment: Mapping[str, str],
+    told: "Connection",
+    preloaded: Sequence[str],
 ) -> None:
     # Another set of modules than the first of this process is not there yet.
     for module in preloaded:
@@ -255,7 +309,7 @@ def _forked(
         to = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(to, number)
         os.close(to)
-    os.environ[AT] = point
+    os.environ.update(environment)
     sys.argv = ["workbench", *arguments]
     told.send_bytes(READY)
     child()
@@ -307,6 +361,19 @@ def lost(before: Kept, after: Kept) -> list[str]:
     return gone
 
 
+def unpaid(victim: Victim, before: Kept, after: Kept) -> list[str]:
+    """Lines of the ledger that were there, or acknowledged, and are not, or say something else."""
+    gone = [
+        f"line {call} became {after.ledger.get(call)}"
+        for call, line in before.ledger.items()
+        if (call not in after.ledger) or (line[1] and after.ledger[call] != line)
+    ]
+    intents, receipts = victim.paid_acknowledged()
+    gone += [f"intent {call}" for call in intents - after.ledger.keys()]
+    settled = {call for call, line in after.ledger.items() if line[1] not in UNSETTLED}
+    return gone + [f"receipt {call}" for call in receipts - settled]
+
+
 def unkept(told: dict[int, int], kept: Kept) -> list[str]:
     """Sessions of which a child was told more than the store holds."""
     return [
@@ -324,47 +391,10 @@ def child() -> None:
     for module in PRELOADED:
         import_module(module)
     from workbench.cli import main
+    from workbench.testing.points import armed
 
     where, _, number = os.environ.get(AT, "").partition(":")
-    _wrap(where, int(number or 0))
+    counts = os.environ.get(COUNTS, "")
+    armed(where, int(number or 0), Path(ACKNOWLEDGED), Path(counts) if counts else None)
     os.write(1, READY)
     main()
-
-
-def _wrap(where: str, at: int) -> None:
-    """Count the commits of this process, note what they acknowledge, and end it at one of them."""
-    from decomposition.ports import Reusable, Written
-    from traces.database import Writer
-    from traces.store import NOTHING_REUSABLE, Store
-
-    commit, insert = Store.commit, Writer.insert
-    commits = 0
-
-    async def counted(
-        self: Store, written: Sequence[Written], reusable: Reusable = NOTHING_REUSABLE
-    ) -> None:
-        nonlocal commits
-        commits += 1
-        _end(here=where == "before" and commits == at)
-        await commit(self, written, reusable)
-        _note([(each.session, each.first + len(each.entries)) for each in written])
-        _end(here=where == "after" and commits == at)
-
-    def inserted(self: Writer, into: str, width: int, flat: list[object]) -> None:
-        insert(self, into, width, flat)
-        _end(here=where == "inside" and commits == at and into.startswith("event "))
-
-    Store.commit = counted
-    Writer.insert = inserted
-
-
-def _note(ends: list[tuple[int, int]]) -> None:
-    """Write down what was acknowledged, in one call that a kill cannot undo."""
-    to = os.open(ACKNOWLEDGED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(to, b"\n" + json.dumps(ends).encode())
-    os.close(to)
-
-
-def _end(*, here: bool) -> None:
-    if here:
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -24,7 +24,18 @@ import msgspec
 from msgspec import Struct
 
 from workbench.testing.completion import Asked, Model, asked
-from workbench.testing.faults import PLAYS, BadFault, Fault, Scene, Wired, drawn, fault, play
+from workbench.testing.faults import (
+    PLAYS,
+    BadFault,
+    Fault,
+    Scene,
+    Wired,
+    drawn,
+    drawn_latency,
+    fault,
+    play,
+)
+from workbench.testing.faults import latency as parsed_latency
 from workbench.testing.faults import refused as error
 from workbench.testing.models import MODELS
 from workbench.testing.tally import CALL_HEADER, Counted, Tally, read
@@ -83,20 +94,15 @@ class Desk:
         said = (self._own or MODELS.get(ask.model) or MODELS[self._script.model])(ask)
         name = ask.model or self._script.model
         reply = play(wrong, Scene(ask, said, name, key, self.elsewhere))
-        return _later(reply, self._latency_s(ask, before))
+        bounds, seed = self._script.latency_s, self._script.seed
+        return _later(reply, drawn_latency(bounds, ask.digest, before, seed))
 
     def _wrong(self, ask: Asked, before: int) -> Fault | None:
         if self._plan:
             planned = self._plan.pop(0)
             if planned is not None:
                 return planned
-        return drawn(self._script.faults, ask, before, self._script.seed)
-
-    def _latency_s(self, ask: Asked, before: int) -> float:
-        least, most = self._script.latency_s
-        if most <= least:
-            return least
-        return least + (most - least) * ask.draw(self._script.seed, "latency", before)
+        return drawn(self._script.faults, ask.digest, before, self._script.seed)
 
 
 def _later(reply: Wired, seconds: float) -> Wired:
@@ -217,11 +223,7 @@ def scripted(
     """
     if model not in MODELS:
         raise BadFault(f"no model is called {model[:60]!r}; there are {', '.join(MODELS)}")
-    least, _, most = str(latency).partition("-")
-    try:
-        bounds = (float(least), float(most or least))
-    except ValueError:
-        raise BadFault(f"latency is SECONDS or LEAST-MOST, not {latency!r}") from None
+    bounds = parsed_latency(latency)
     for kind in filter(None, plan):
         fault(kind)
     return Script(model, bounds, tuple(map(fault, faults)), tuple(plan), seed)
