@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from decomposition.tasks.game24 import IMPOSSIBLE, hands, solvable
 from traces.store import Store
-from workbench.batch import Summary, accept, batch, results, summarise, work
+from workbench.batch import accept, batch, results, work
+from workbench.batch_summary import Summary, summarise
 from workbench.inputs import Line
 from workbench.wiring import Options
 

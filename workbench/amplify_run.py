@@ -13,16 +13,15 @@ from traces.record import RunRecord
 from traces.store import Store
 from workbench.batch import (
     Batch,
-    Summary,
     accept,
     batch,
     contexts_of,
     options_of,
     results,
-    summarise,
     work,
     write_results,
 )
+from workbench.batch_summary import Summary, summarise
 from workbench.cli_options import DEFAULT_STORE
 from workbench.exits import Interrupted, complain, stop
 from workbench.files import check_output
@@ -177,26 +176,6 @@ def how_to_go_on(command: str, cap: int, store_at: str) -> str:
         f"stopped at the cap of {many(cap, 'call')}; what is there is kept\n"
         f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"
     )
-
-
-def described(summary: Summary) -> str:
-    """A batch in four lines; what is not finished stays in the denominator."""
-    counts = [f"{summary.answered} answered"]
-    for kind in ("abstained", "failed", "unfinished"):
-        number: int = getattr(summary, kind)
-        if number:
-            counts.append(f"{number} {kind}")
-    lines = [f"run {summary.run}: {many(summary.total, 'question')}, {', '.join(counts)}"]
-    if summary.judged:
-        share = summary.correct / summary.judged
-        lines.append(f"correct: {summary.correct} of {summary.judged} ({share:.1%})")
-    per = summary.total or 1
-    lines.append(
-        f"workspaces: {summary.workspaces} ({summary.workspaces / per:.1f} a question), "
-        f"calls {summary.calls}, look-ups {summary.lookups}, joins {summary.joins}, "
-        f"memo {summary.memo_hits}"
-    )
-    return "\n".join(lines)
 
 
 def _run_name(name: str) -> str:

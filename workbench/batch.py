@@ -13,6 +13,7 @@ from decomposition.answerers.base import Answerer
 from decomposition.errors import BadTask
 from decomposition.session import Session
 from decomposition.setting import Setting
+from decomposition.tasks.base import AnyTask
 from traces.errors import NameTaken
 from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
@@ -32,6 +33,7 @@ from workbench.wiring import (
     Posed,
     accepted,
     check,
+    comparison_of,
     document,
     named,
     pose,
@@ -59,26 +61,6 @@ class Result(Struct, frozen=True):
     cost_usd: float
     seconds: float
     correct: bool | None
-
-
-class Summary(Struct):
-    """What a batch came to."""
-
-    run: str
-    total: int
-    answered: int = 0
-    abstained: int = 0
-    failed: int = 0
-    unfinished: int = 0
-    correct: int = 0
-    judged: int = 0
-    """Lines whose answer could be compared with a label or checked by the task."""
-    workspaces: int = 0
-    calls: int = 0
-    lookups: int = 0
-    joins: int = 0
-    memo_hits: int = 0
-    seconds: float = 0.0
 
 
 class Batch(Struct, frozen=True):
@@ -296,30 +278,19 @@ def _correct(question: str, answer: str | None, label: str | None, options: Opti
     """Whether an answer is right, by its label or by the task; None where nothing can say."""
     task = task_of(question, options)
     if label is not None:
-        normalise = task.normalise if task is not None else str.strip
-        return answer is not None and normalise(answer) == normalise(label)
+        compared = compared_by(options, task)
+        return answer is not None and compared(answer) == compared(label)
     found = task.parse_root(question) if task is not None else None
     if task is None or found is None:
         return None
     return answer is not None and task.correct(*found, answer)
 
 
-def summarise(store: Store, run: RunRecord) -> Summary:
-    """Counts over a run's lines; what is not finished stays in the denominator."""
-    summary = Summary(run.name, run.total)
-    for result, row in results(store, run):
-        kind = result.status if result.status in FINISHED else "unfinished"
-        setattr(summary, kind, getattr(summary, kind) + 1)
-        if result.correct is not None:
-            summary.judged += 1
-            summary.correct += result.correct
-        summary.workspaces += row.workspaces
-        summary.calls += row.calls
-        summary.lookups += row.lookups
-        summary.joins += row.joins
-        summary.memo_hits += row.memo_hits
-        summary.seconds += row.seconds
-    return summary
+def compared_by(options: Options, task: AnyTask | None = None) -> Callable[[str], str]:
+    """The form in which answers are compared with labels: as was named, else as the task says."""
+    if task is not None and not options.compare:
+        return task.normalise
+    return comparison_of(options)
 
 
 def write_results(store: Store, run: RunRecord, out: Path) -> None:

@@ -18,7 +18,7 @@ from workbench.cli_trace import trace_app
 from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
 if TYPE_CHECKING:
-    from workbench.batch import Summary
+    from workbench.batch_summary import Summary
     from workbench.wiring import Options
 
 
@@ -164,7 +164,7 @@ def amplify(
 
 
 def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:
-    from workbench.amplify_run import described
+    from workbench.batch_summary import described
 
     if json and out is not None:
         import msgspec
