@@ -31,6 +31,7 @@ from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
 from workbench.terminal import BatchProgress
 from workbench.wiring import Options, check
+from workbench.worker import Reason
 
 FLAGS: Final = {
     "workspaces": "--max-workspaces",
@@ -62,8 +63,8 @@ def amplify(
     out: Path | None,
     force: bool,
     concurrency: int | None,
-) -> tuple[Summary, int | None]:
-    """Start or resume a run and write its results; the cap on calls that stopped it, else None.
+) -> tuple[Summary, str]:
+    """Start or resume a run and write its results; what stopped it, empty for nothing.
 
     Raises:
         Complaint: The arguments do not fit together.
@@ -82,27 +83,29 @@ def amplify(
         else:
             run = accept(store, new_name, made)
         try:
-            cap = _worked(store, run, options.max_calls, concurrency)
+            reason = _worked(store, run, options.max_calls, concurrency)
         except KeyboardInterrupt as error:
             raise Interrupted(f"go on with: {resuming(run.name, store_at)}") from error
         if out is not None:
             write_results(store, run, out)
         else:
             _print_results(store, run)
-        return summarise(store, run), cap
+        cap = options_of(store.register.find_run(run.name)).max_calls
+        return summarise(store, run), told_stop(run.name, reason, cap, store_at)
 
 
-def _worked(
-    store: Store, run: RunRecord, max_calls: int | None, concurrency: int | None
-) -> int | None:
-    """Work what is left of a run, with its progress; the cap on calls that stopped it."""
+def _worked(store: Store, run: RunRecord, max_calls: int | None, concurrency: int | None) -> Reason:
+    """Work what is left of a run, with its progress; how that ended."""
     unfinished = summarise(store, run).unfinished
     if not unfinished:
-        return None
+        return "complete"
     complain(f"run {run.name}: {many(run.total, 'question')}; resume with --resume {run.name}")
     progress = BatchProgress(run.total, run.total - unfinished)
     try:
-        return work(store, run, max_calls=max_calls, concurrency=concurrency, on_end=progress.ended)
+        ended = work(
+            store, run, max_calls=max_calls, concurrency=concurrency, on_end=progress.ended
+        )
+        return ended.reason
     finally:
         progress.close()
 
@@ -167,6 +170,20 @@ def say_unused(options: Options, *others: str) -> None:
     ]
     if unused:
         complain(f"what is resumed goes on as it was accepted; not used: {', '.join(unused)}")
+
+
+def told_stop(run: str, reason: Reason, cap: int | None, store_at: str) -> str:
+    """What to say of a run that could not go on: why, and the command that goes on."""
+    if reason == "complete":
+        return ""
+    if reason == "capped" and cap is not None:
+        return how_to_go_on(f"amplify --resume {run}", cap, store_at)
+    why = {
+        "paused": "paused by `workbench run pause`; calls under way have landed",
+        "cancelled": "cancelled by `workbench run cancel`; calls under way were given up",
+        "halted": "stopped: what is left is halted by `workbench run pause` or `cancel`",
+    }.get(reason, "stopped at a cap")
+    return f"{why}; what is there is kept\nlift that and go on with: {resuming(run, store_at)}"
 
 
 def how_to_go_on(command: str, cap: int, store_at: str) -> str:

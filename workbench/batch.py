@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from decomposition.errors import BadTask
 from decomposition.session import Session
 from decomposition.setting import Setting
 from decomposition.tasks.base import AnyTask
+from traces.claims import claiming
 from traces.errors import NameTaken
+from traces.halts import lift
 from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
 from traces.store import Store, now_us
@@ -23,6 +26,7 @@ from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import write_whole
+from workbench.halts import Watch
 from workbench.inputs import Line
 from workbench.recorded_files import Asking, asking, recorded_answers
 from workbench.specs import Cast, recorded_in
@@ -41,6 +45,7 @@ from workbench.wiring import (
     setting_of,
     task_of,
 )
+from workbench.worker import Crew, Share, Shared
 
 SESSIONS_AT_ONCE: Final = 64
 """Sessions that share a turn of the loop, unless `--concurrency` says otherwise."""
@@ -144,34 +149,59 @@ def work(
     concurrency: int | None = None,
     on_progress: Callable[[Sequence[Session]], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
-) -> int | None:
-    """Work what is left of a run; the cap on calls that stopped it, None if it is finished.
+    on_wait: Callable[[dict[str, int]], None] | None = None,
+    joining: bool = False,
+) -> Shared:
+    """Work what is left of a run, beside others that work it; how that ended here.
 
     Args:
         max_calls: The run's cap from now on; None for the one that it has.
+        on_wait: See `Crew`.
+        joining: Work as one of any number of workers. Otherwise this is the one process that
+            goes on with the run: it lifts what halted it, and sets its cap.
 
     Raises:
-        Held: Another process works it.
+        Held: Another process goes on with it.
         RunStopped: The store or an answerer cannot go on.
     """
     options = options_of(run)
     if max_calls is not None:
         options = replace(options, max_calls=max_calls)
     at_once = concurrency or SESSIONS_AT_ONCE
-    register = store.register
-    with hold(store, f"run:{run.name}"):
+    with ExitStack() as held:
+        if not joining:
+            held.enter_context(hold(store, f"run:{run.name}"))
         recorded = recorded_of(store, run, options)
         settings = _unchanged(store, run, options, recorded)
-        register.change_run(run.number, "running", config=msgspec.json.encode(options).decode())
+        _begin(store, run, options, joining=joining)
         account = CallLimit(options.max_calls, _calls_made(store, run))
-        deliberation = Deliberation(store, account, on_progress=on_progress, on_end=on_end)
+        claims = held.enter_context(claiming(store.database, store.register, run))
+        watch = Watch(store.database, run.number, claims)
+        crew = Crew(store, run, claims, watch, on_wait=on_wait)
+
+        def ended(outcome: Outcome) -> None:
+            crew.ended(outcome)
+            if on_end is not None:
+                on_end(outcome)
+
+        deliberation = Deliberation(
+            store, account, on_progress=on_progress, on_end=ended, reins=watch
+        )
         tasks = _tasks(store, run, options, settings, recorded)
-        deliberation.run(tasks, at_once=at_once, concurrency=at_once, memo=options.reuse == "memo")
-        if register.progress(run.number).keys() <= set(FINISHED):
-            register.change_run(run.number, "finished", now_us())
-            return None
-        register.change_run(run.number, "stopped")
-    return options.max_calls
+        share = Share(claims, at_once, tasks)
+        return crew.work(deliberation, share, at_once, memo=options.reuse == "memo")
+
+
+def _begin(store: Store, run: RunRecord, options: Accepted, *, joining: bool) -> None:
+    """Note that a run is worked, and how from now on."""
+    if joining:
+        if store.register.find_run(run.name).status == "stopped":
+            store.register.change_run(run.number, "running")
+        return
+    with store.database.writing() as writer:
+        lift(writer, run.number)
+    config = msgspec.json.encode(options).decode()
+    store.register.change_run(run.number, "running", config=config)
 
 
 def options_of(run: RunRecord) -> Accepted:
@@ -226,19 +256,20 @@ def _tasks(
     options: Accepted,
     settings: dict[str, tuple[Setting, Cast]],
     recorded: Mapping[str, Answerer],
-) -> Iterator[Task]:
-    """The sessions that are not finished, in the order of their lines."""
+) -> Callable[[SessionRecord], Task]:
+    """What there is to do in a session of a run."""
     lines = {line.idx: line for line in store.register.lines(run.number)}
-    for row in store.register.sessions(run.number):
-        if row.status in FINISHED:
-            continue
+
+    def task_of(row: SessionRecord) -> Task:
         posed = _posed_again(json.loads(lines[row.idx].input), options)
         if posed.task not in settings:
             settings[posed.task] = setting_as_accepted(options, posed.task, recorded)
         setting, cast = settings[posed.task]
         if row.status != "running":
             store.register.begin(row.number, now_us())
-        yield Task(row, posed, setting, cast)
+        return Task(row, posed, setting, cast)
+
+    return task_of
 
 
 def _posed_again(record: Mapping[str, Any], options: Options) -> Posed:

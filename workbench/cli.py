@@ -154,13 +154,12 @@ def amplify(
     """Work a file of questions as one run; kill it at any time and resume."""
     from workbench import amplify_run
 
-    summary, cap = amplify_run.amplify(
+    summary, stopped = amplify_run.amplify(
         file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
     )
     _print_summary(summary, out, json=json)
-    if cap is not None:
-        command = f"amplify --resume {summary.run}"
-        stop(amplify_run.how_to_go_on(command, cap, store), Exit.STOPPED)
+    if stopped:
+        stop(stopped, Exit.STOPPED)
 
 
 def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:
