@@ -15,6 +15,7 @@ from traces.database import Database, Writer, in_groups, marks
 from traces.leases import (
     TTL_S,
     Lease,
+    Reads,
     beating,
     free,
     give_back,
@@ -233,17 +234,16 @@ def seated(database: Database, run: RunRecord) -> dict[int, str]:
     Raises:
         StoreStopped: The store cannot be read now.
     """
-    with database.writing() as writer:
-        return _seated(writer, run)
+    return _seated(database, run)
 
 
-def _seated(writer: Writer, run: RunRecord) -> dict[int, str]:
+def _seated(reads: Reads, run: RunRecord) -> dict[int, str]:
     holders: dict[int, str] = {}
     first = 1
     while True:
         names = _seats(run, first)
-        there = known(writer, list(names))
-        vacant = free(writer, list(names))
+        there = known(reads, list(names))
+        vacant = free(reads, list(names))
         holders |= {names[name]: there[name][0] for name in names if name not in vacant}
         if len(there) < _SEATS:
             return holders

@@ -56,6 +56,18 @@ class Lease(Struct, frozen=True):
     ttl_s: float
 
 
+class Reads(Protocol):
+    """Where leases can be read: a database, or a transaction of it."""
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """What a query gives."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970, UTC, by the one clock that all who share the store read."""
+        ...
+
+
 class Guard(Protocol):
     """Who works sessions under leases; asked inside of every transaction that changes one."""
 
@@ -129,21 +141,21 @@ def release(database: Database, lease: Lease) -> None:
 # -- many at once, inside of a transaction of the caller's --------------------------------------
 
 
-def known(writer: Writer, resources: Sequence[str]) -> dict[str, Row]:
+def known(reads: Reads, resources: Sequence[str]) -> dict[str, Row]:
     """Holder, fence and end of every lease that there is of these resources."""
     found: dict[str, Row] = {}
     for some in in_groups(resources, _AT_ONCE):
-        found |= {name: tuple(rest) for name, *rest in writer.rows(_SOME, some)}
+        found |= {name: tuple(rest) for name, *rest in reads.rows(_SOME, some)}
     return found
 
 
-def free(writer: Writer, resources: Sequence[str]) -> dict[str, int]:
+def free(reads: Reads, resources: Sequence[str]) -> dict[str, int]:
     """Those that nobody holds, dead processes of this host included, with their next fences.
 
     What this process holds itself is not free: it may be at work in another place of it.
     """
-    now = writer.now_us()
-    there = known(writer, resources)
+    now = reads.now_us()
+    there = known(reads, resources)
     dead: dict[str, bool] = {}
 
     def is_free(row: Row) -> bool:

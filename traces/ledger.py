@@ -6,7 +6,7 @@ everything stopped: nobody knows whether it was answered, so it becomes `ambiguo
 counting as its reserve.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from secrets import token_hex
 from typing import Final, Literal
 
@@ -72,6 +72,8 @@ _KEYS: Final[dict[By, tuple[str, str]]] = {
     "standing": ("0", "standing"),
 }
 AMBIGUOUS: Final = "ambiguous"
+_PAGE: Final = 200
+"""Lines that are read at once."""
 _LONGEST_TEXT: Final = 1 << 26
 """Characters of a request or a reply that are kept."""
 
@@ -417,6 +419,22 @@ class Ledger:
             where, values = f"{where} AND standing = ?", [*values, standing]
         rows = self._database.rows(f"{_SHOWN}{where}{_IN_ORDER}", values)
         return [Line(*row) for row in rows]
+
+    def newest(self, limit: int, *, run: int | None = None) -> list[Line]:
+        """The lines whose calls were made last, the latest last."""
+        where, values = _where(run, None)
+        sql = f"{_SHOWN}{where} ORDER BY wall_us DESC, call DESC LIMIT ?"
+        return [Line(*row) for row in self._database.rows(sql, (*values, limit))][::-1]
+
+    def each(self, *, run: int | None = None) -> Iterator[Line]:
+        """All lines in the order in which their calls were made, some at a time in memory."""
+        where, values = _where(run, None)
+        sql = f"{_SHOWN}{where} AND (wall_us > ? OR wall_us = ? AND call > ?){_IN_ORDER} LIMIT ?"
+        last_us, last = -1, ""
+        while rows := self._database.rows(sql, (*values, last_us, last_us, last, _PAGE)):
+            for row in rows:
+                yield Line(*row)
+            last_us, last = rows[-1][7], rows[-1][0]
 
     def totals(self, *, run: int | None = None, session: int | None = None) -> Totals:
         """What the lines of a run, of a session or of the store come to.
