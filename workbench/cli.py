@@ -14,6 +14,7 @@ from workbench import cli_options as option
 from workbench.cli_deliberation import with_options
 from workbench.cli_help import Sectioned
 from workbench.cli_rounds import register as register_rounds
+from workbench.cli_run import register as register_run
 from workbench.cli_trace import trace_app
 from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
@@ -64,6 +65,7 @@ tasks_app = typer.Typer(
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 app.add_typer(trace_app, name="trace")
 register_rounds(app)
+register_run(app)
 
 DEBUG = "--debug"
 
