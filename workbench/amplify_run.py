@@ -91,7 +91,7 @@ def amplify(
         else:
             _print_results(store, run)
         cap = options_of(store.register.find_run(run.name)).max_calls
-        return summarise(store, run), told_stop(run.name, reason, cap, store_at)
+        return summarise(store, run, votes=True), told_stop(run.name, reason, cap, store_at)
 
 
 def _worked(store: Store, run: RunRecord, max_calls: int | None, concurrency: int | None) -> Reason:

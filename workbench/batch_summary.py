@@ -11,12 +11,17 @@ from msgspec import Struct
 
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store
+from workbench.ballots import ensemble_of, units_of
 from workbench.batch import compared_by, options_of, results
+from workbench.ensemble_text import in_short
+from workbench.ensembles import Report, report
 from workbench.safe_output import line, many
 from workbench.shares import Share, share_of, told
 
 ANSWER_COLUMNS: Final = 40
 """Columns of an answer that is named."""
+MOST_WORKSPACES: Final = 200_000
+"""Of larger runs the votes are read back by `run ensemble` alone."""
 
 
 class Trivial(Struct, frozen=True):
@@ -54,6 +59,8 @@ class Summary(Struct):
     """Share of the judged and answered lines that were answered correctly."""
     trivial: Trivial | None = None
     per_correct: PerCorrect | None = None
+    ensemble: Report | None = None
+    """Of a run whose questions were answered several times, with labels."""
     compare: str = ""
     """The rule that was named; empty for the task's, else `exact`."""
     workspaces: int = 0
@@ -66,8 +73,14 @@ class Summary(Struct):
     seconds: float = 0.0
 
 
-def summarise(store: Store, run: RunRecord) -> Summary:
-    """Counts and shares over a run's lines; what is not finished stays in the denominator."""
+def summarise(store: Store, run: RunRecord, *, votes: bool = False) -> Summary:
+    """Counts and shares over a run's lines; what is not finished stays in the denominator.
+
+    Args:
+        store: Where the run is.
+        run: Of `amplify`.
+        votes: Read the votes of an ensemble back too.
+    """
     options = options_of(run)
     summary = Summary(run.name, run.total, compare=options.compare)
     units = units_of(store, run)
@@ -86,16 +99,10 @@ def summarise(store: Store, run: RunRecord) -> Summary:
     labels = store.register.expected(run.number)
     if labels:
         summary.trivial = _trivial(labels, compared_by(options), units)
+    if votes and summary.workspaces <= MOST_WORKSPACES:
+        found = ensemble_of(store, run)
+        summary.ensemble = report(found) if found is not None else None
     return summary
-
-
-def units_of(store: Store, run: RunRecord) -> dict[int, int]:
-    """The independent unit of each line: lines that ask the same are one."""
-    numbers: dict[str, int] = {}
-    return {
-        each.idx: numbers.setdefault(each.input, len(numbers))
-        for each in store.register.lines(run.number)
-    }
 
 
 def _count(summary: Summary, row: SessionRecord) -> None:
@@ -153,7 +160,10 @@ def described(summary: Summary) -> str:
         f"calls {summary.calls}, look-ups {summary.lookups}, joins {summary.joins}, "
         f"memo {summary.memo_hits}"
     )
-    return "\n".join([*lines, *_costs(summary)])
+    lines += _costs(summary)
+    if summary.ensemble is not None:
+        lines.append(in_short(summary.ensemble))
+    return "\n".join(lines)
 
 
 def _shares(summary: Summary) -> list[str]:

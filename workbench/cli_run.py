@@ -1,5 +1,6 @@
 """The run commands: parse and print."""
 
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,6 +101,27 @@ def cancel(
 ) -> None:
     """As `pause`, and give up the calls that are under way: they stand as ambiguous."""
     _halt(run, path, "cancel", store, json=json)
+
+
+@run_app.command(epilog="Example: workbench run ensemble last --figure curve.svg")
+def ensemble(
+    run: Run,
+    figure: Annotated[
+        FilePath | None,
+        typer.Option(metavar="FILE", help="Draw risk against coverage: .svg or .png."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the figure.")] = False,
+    store: option.StoreOption = option.DEFAULT_STORE,
+    json: option.Json = False,
+) -> None:
+    """Say what voting was worth in a run with labels, beside the best member."""
+    from workbench.ensemble_view import draw, ensemble_report, printed
+    from workbench.safe_output import shown
+
+    found = ensemble_report(store, run)
+    if figure is not None:
+        draw(found, figure, force=force)
+    typer.echo(shown(printed(found, json=json)))
 
 
 def _halt(run: str, path: str, kind: "Kind", store: str, *, json: bool) -> None:

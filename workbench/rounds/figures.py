@@ -188,16 +188,33 @@ def _simple(rounds: Sequence[Round], value: Callable[[Round], float | None]) -> 
 def _drawn(
     folder: Path, name: str, title: str, rows: Sequence[Row], draw: Draw, caption: str
 ) -> Drawn:
+    picture, vector = _pictures(lambda figure: draw(figure, rows), title, caption)
+    write_whole(folder / f"{name}.png", [picture])
+    write_whole(folder / f"{name}.svg", [vector])
+    write_whole(folder / f"{name}.csv", [_table(rows)])
+    return Drawn(name, title, caption, vector.decode())
+
+
+def save_figure(file: Path, draw: Callable[[Any], None], title: str, caption: str) -> None:
+    """Draws one figure into a file, as SVG where its name ends so, else as PNG.
+
+    Raises:
+        Complaint: The file cannot be written.
+    """
+    with _mpl.rc_context(dict(_SETTINGS)):
+        picture, vector = _pictures(draw, title, caption)
+    write_whole(file, [vector if file.suffix.lower() == ".svg" else picture])
+
+
+def _pictures(draw: Callable[[Any], None], title: str, caption: str) -> tuple[bytes, bytes]:
+    """A figure as PNG and as SVG."""
     figure: Any = Figure(layout="constrained")
-    draw(figure, rows)
+    draw(figure)
     figure.suptitle(title, fontsize=11)
     picture, vector = io.BytesIO(), io.BytesIO()
     figure.savefig(picture, format="png", dpi=_DPI, metadata={"Software": None})
     figure.savefig(vector, format="svg", metadata={"Date": None, "Description": caption})
-    write_whole(folder / f"{name}.png", [picture.getvalue()])
-    write_whole(folder / f"{name}.svg", [vector.getvalue()])
-    write_whole(folder / f"{name}.csv", [_table(rows)])
-    return Drawn(name, title, caption, vector.getvalue().decode())
+    return picture.getvalue(), vector.getvalue()
 
 
 def _table(rows: Sequence[Row]) -> bytes:
