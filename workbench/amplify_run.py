@@ -25,7 +25,7 @@ from workbench.batch_summary import Summary, summarise
 from workbench.cli_options import DEFAULT_STORE
 from workbench.exits import Interrupted, complain, stop
 from workbench.files import check_output
-from workbench.inputs import read_lines
+from workbench.inputs import Source, read_lines
 from workbench.places import files_of, open_store
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
@@ -54,7 +54,7 @@ RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def amplify(
-    file: Path | None,
+    source: Source | None,
     options: Options,
     store_at: str,
     *,
@@ -69,12 +69,12 @@ def amplify(
     Raises:
         Complaint: The arguments do not fit together.
     """
-    if (file is None) == (not resume):
+    if (source is None) == (not resume):
         stop("give either a file of questions or --resume RUN")
     check(options)
     made: Batch | None = None
-    if file is not None:
-        made = _made(file, options, store_at, out, force=force)
+    if source is not None:
+        made = _made(source, options, store_at, out, force=force)
     new_name = "" if resume else _run_name(name)
     with open_store(store_at, make=not resume) as store:
         if made is None:
@@ -116,16 +116,18 @@ def _print_results(store: Store, run: RunRecord) -> None:
     sys.stdout.buffer.flush()
 
 
-def _made(file: Path, options: Options, store_at: str, out: Path | None, *, force: bool) -> Batch:
+def _made(
+    source: Source, options: Options, store_at: str, out: Path | None, *, force: bool
+) -> Batch:
     """The batch of a new run.
 
     Raises:
         Complaint: The file does not hold together, or the results may not go where they shall go.
     """
-    lines = read_lines(file)
+    lines = read_lines(source.path, source.form, source.mapped)
     if out is not None:
         read = {Path(line.context) for line in lines if line.context}
-        keep = [file, *files_of(store_at), *files_of_spec(options.by), *read]
+        keep = [source.path, *files_of(store_at), *files_of_spec(options.by), *read]
         check_output(out, force=force, keep=keep)
     return batch(lines, options, out)
 

@@ -199,7 +199,7 @@ def _costs(summary: Summary) -> list[str]:
     parts: list[str] = []
     if summary.tokens or summary.cost_usd:
         parts.append(f"paid: {summary.tokens} tokens, ${summary.cost_usd:.4f}")
-    if each is not None:
+    if each is not None and (parts or summary.calls):
         words = f"{each.calls:.2f} calls"
         if parts:
             words += f", {each.tokens:.0f} tokens, ${each.cost_usd:.6f}"

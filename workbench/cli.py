@@ -137,7 +137,21 @@ def ask(
 @with_options
 def amplify(
     file: Annotated[
-        Path | None, typer.Argument(help="JSON Lines with a question, or a task's fields, each.")
+        Path | None,
+        typer.Argument(help="JSON Lines or CSV with a question, or a task's fields, each."),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="jsonl or csv; without it as the file's name ends."),
+    ] = "",
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="Where id, question, context or expected stand under another name, such as "
+            "question=prompt or expected=meta.gold; may be repeated.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the results go; else stdout.")] = None,
     run: Annotated[str, typer.Option(help="Name of the run; else one is made.")] = "",
@@ -155,9 +169,20 @@ def amplify(
 ) -> None:
     """Work a file of questions as one run; kill it at any time and resume."""
     from workbench import amplify_run
+    from workbench.inputs import Source, mapping
 
+    if file is None and (form or mapped):
+        stop("--format and --map are for a file of questions")
+    source = None if file is None else Source(file, form, mapping(mapped or ()))
     summary, stopped = amplify_run.amplify(
-        file, options, store, name=run, resume=resume, out=out, force=force, concurrency=concurrency
+        source,
+        options,
+        store,
+        name=run,
+        resume=resume,
+        out=out,
+        force=force,
+        concurrency=concurrency,
     )
     _print_summary(summary, out, json=json)
     if stopped:

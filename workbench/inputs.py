@@ -37,6 +37,16 @@ class Line(Struct, frozen=True):
     """Whether the id is the line's number, because the file has none."""
 
 
+class Source(Struct, frozen=True):
+    """Where questions come from."""
+
+    path: Path
+    form: str = ""
+    """`jsonl` or `csv`; empty for what the file's name says."""
+    mapped: Mapping[str, str] = _AS_NAMED
+    """As of `mapping`."""
+
+
 def read_lines(path: Path, form: str = "", mapped: Mapping[str, str] = _AS_NAMED) -> list[Line]:
     """The questions of a file.
 
