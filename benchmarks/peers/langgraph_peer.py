@@ -6,8 +6,10 @@ cheapest form found; several channels, a conditional edge, a fan-out with `Send`
 functional API all cost more.
 """
 
-# LangGraph is installed in an environment of its own, out of the type checker's sight.
+# LangGraph is run in an environment of its own, out of the type checker's sight; where chat models
+# are installed it sees a part of another version.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportMissingTypeArgument=false, reportArgumentType=false
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 

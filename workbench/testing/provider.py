@@ -202,9 +202,14 @@ class Provider:
         """A base URL of one's own: what comes in through it is counted under the place."""
         return self.url.removesuffix(END) + f"/{place}{END}"
 
+    @property
+    def counts(self) -> Path:
+        """The file in which every request is noted."""
+        return self.folder / COUNTS
+
     def requests(self, place: str | None = None) -> list[Counted]:
         """The requests so far; only those of a place, if one is given."""
-        return read(self.folder / COUNTS, place)
+        return read(self.counts, place)
 
     def strayed(self) -> list[Request]:
         """What arrived where a redirect led."""
