@@ -77,6 +77,7 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
                 refusals=workspace.refusals + 1,
                 bound=event.bound,
                 starved=workspace.starved + (event.bound == "fuel"),
+                kind=event.kind,
             )
         case Failed():
             return replace(workspace, outcome=event.failure, waiting=())

@@ -104,6 +104,8 @@ class Refused(Event, frozen=True, omit_defaults=True, gc=False):
     """What of the place made it illegal: who was refused for that is not reused elsewhere."""
     late: bool = False
     """It stood behind an unlock that had ended the turn: counts as before what that shows."""
+    kind: str = "bad_output"
+    """What the workspace fails as if this is its last refusal."""
 
 
 class Failed(Event, frozen=True, omit_defaults=True, gc=False):

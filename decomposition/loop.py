@@ -2,7 +2,8 @@
 
 One async loop works any number of sessions. A turn of the loop decides what needs no
 answerer, commits all that is staged in one transaction, and only then shows views. There is
-no task per workspace: an answerer gets many views in one call.
+no task per workspace: an answerer gets many views in one call. A call that waits leaves once the
+commit holds all that its view rests on, and the intent to pay for it.
 """
 
 import asyncio
@@ -10,15 +11,13 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from msgspec import Struct
-
 from decomposition.actions import Given
-from decomposition.answerers.base import Answerer
-from decomposition.answerers.foreign import acted, told
-from decomposition.errors import EngineBug, Fenced, RunStopped, TransientFault
+from decomposition.asking import LONGEST_PAUSE_S, RETRIES, asked
+from decomposition.errors import EngineBug, Fenced, RunStopped
+from decomposition.flights import Call, Came, Flight, Flights, Job, Landing
 from decomposition.memo import actions, audited, choose, keeps
-from decomposition.message import Broke, Failure
 from decomposition.node import Node
+from decomposition.paying import GIVEN_UP, Paying, called, pause_s, provider_of
 from decomposition.ports import (
     Account,
     Authorship,
@@ -29,38 +28,17 @@ from decomposition.ports import (
     MemoTurn,
     Reins,
     Reusable,
+    Ungranted,
     Written,
 )
-from decomposition.session import Seat, Session
-from decomposition.view import View
+from decomposition.session import Session
+from decomposition.spend import NO_USAGE, Usage
 
-RETRIES = 5
-"""How often a call is tried again after a fault that may pass."""
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 60.0
 LOOK_S = 0.5
 """How long calls are waited for until it is looked at what has been halted meanwhile."""
 CALM = (50_000, 20, 50)
 """Collector thresholds while the loop runs: evicted nodes break their cycles themselves, so
 frequent collections would only walk what is alive."""
-
-
-class Job(Struct):
-    """One workspace in a batch."""
-
-    session: Session
-    node: Node
-    seat: Seat
-    view: View
-    audit: MemoTurn | None = None
-    """The recorded turn that this call is compared with."""
-
-
-class Flight(Struct):
-    """Calls under way: one answerer, several workspaces."""
-
-    jobs: list[Job]
-    task: "asyncio.Task[tuple[list[Given], int]]"
 
 
 class Loop:
@@ -73,7 +51,7 @@ class Loop:
 
     Args:
         sink: Where events become durable.
-        clock: Time for the record.
+        clock: Time for the record, and for pauses.
         account: What may be spent; None for no limit.
         memo: Recorded turns; None to use none.
         width: Workspaces that one turn of the loop takes at most.
@@ -103,16 +81,22 @@ class Loop:
         self._concurrency = concurrency
         self._on_commit = on_commit
         self._on_finish = on_finish
+        self.longest_pause_s = LONGEST_PAUSE_S
+        """How long a provider may have us wait; the run stops, resumable, where it wants more."""
         self._open: list[Session] = []
-        self._flights: list[Flight] = []
+        self._flights = Flights()
+        self._paying = Paying(account, clock)
         self._refused = False
         """Whether the account refused a call; from then on it is not asked again."""
         self._stopping: Halt | None = None
         """Whether all is halted: then nothing more is begun, and the loop ends."""
-        self._halted: set[int] = set()
-        """Open sessions of which something is halted."""
+        self._partial: set[int] = set()
+        """Open sessions that cannot finish: something of them is halted, or over their cap."""
+        self._capped: set[int] = set()
+        """Those of them that are over their cap."""
+        self._winding_up = False
         self._left: list[Session] = []
-        """Sessions of which nothing else is left to do than what is halted."""
+        """Sessions of which nothing is left to do that may be done."""
 
     async def run(
         self, sessions: Iterator[Session], at_once: int = 1, reins: Reins | None = None
@@ -139,18 +123,21 @@ class Loop:
                 engine = Authorship("", "engine", self._clock.wall_us(), self._clock.monotonic_us())
                 for session in self._open:
                     session.absorb(engine)
+                # A memo is asked after the commit, which may hold what it is asked for.
+                if self._memo is None:
+                    self._take()
                 await self._commit()
                 self._dismiss()
                 if self._at_an_end:
                     break
                 await self._act_on()
             return self._open + self._left
+        except asyncio.CancelledError:
+            await self._keep_what_landed()
+            raise
         finally:
             gc.set_threshold(*thresholds)
-            for flight in self._flights:
-                flight.task.cancel()
-            await asyncio.gather(*(f.task for f in self._flights), return_exceptions=True)
-            self._flights = []
+            await self._flights.give_up(list(self._flights))
 
     def _admit(self, sessions: Iterator[Session], at_once: int) -> bool:
         while len(self._open) < at_once and not self._refused and self._stopping is None:
@@ -163,7 +150,7 @@ class Loop:
     @property
     def _at_an_end(self) -> bool:
         """Whether nothing more will be done, although sessions are open or could be had."""
-        if self._flights:
+        if self._flights.calls or self._paying.due:
             return False
         return self._stopping is not None or (self._refused and not self._moving)
 
@@ -174,63 +161,83 @@ class Loop:
         if self._reins is None:
             return
         self._stopping = self._stopping or self._reins.stopping()
-        await self._give_up([f for f in self._flights if self._is_cancelled(f)])
+        await self._give_up([each for each in self._flights if self._is_cancelled(each)])
 
     def _is_cancelled(self, flight: Flight) -> bool:
-        return self._stopping == "cancelled" or any(
-            [self._halt_of(job.session, job.node) == "cancelled" for job in flight.jobs]
-        )
+        job = flight.job
+        if job is None:
+            return False
+        halted = self._halt_of(job.session, job.node) == "cancelled"
+        return halted or self._stopping == "cancelled"
 
     def _halt_of(self, session: Session, node: Node) -> Halt | None:
         """Whether a workspace is halted; if so, its session cannot finish."""
         halt = self._reins.halted(session.number, node.path) if self._reins is not None else None
         if halt is not None:
-            self._halted.add(session.number)
+            self._partial.add(session.number)
         return halt
 
     async def _give_up(self, flights: list[Flight]) -> None:
-        """End calls that are under way; nobody learns what came of them."""
+        """End calls that are under way, of which we know no more than that we gave them up."""
+        await self._flights.give_up(flights)
         for flight in flights:
-            flight.task.cancel()
-            self._flights.remove(flight)
-        await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
+            if flight.intent is not None:
+                self._paying.settle(flight.intent, GIVEN_UP, 0, None)
 
     async def _drop(self, lost: frozenset[int]) -> None:
         """Let go of sessions that others have taken over: nothing of them takes effect here."""
         self._open = [session for session in self._open if session.number not in lost]
-        ours = [{job.session.number for job in flight.jobs} for flight in self._flights]
-        gone = [f for f, numbers in zip(self._flights, ours, strict=True) if numbers & lost]
-        await self._give_up(gone)
+        gone = [each for each in self._flights if each.job and each.job.session.number in lost]
+        await self._flights.give_up(gone)
+        self._paying.drop(lost)
 
     # -- turns of the loop -------------------------------------------------------------------
 
     async def _commit(self) -> None:
-        """Make all that is staged durable, in one transaction."""
+        """Make all that is staged durable, in one transaction; then let calls leave."""
         while True:
             try:
                 await self._commit_staged()
             except Fenced as fenced:
+                if not fenced.sessions:
+                    raise
                 await self._drop(fenced.sessions)
             else:
                 return
 
     async def _commit_staged(self) -> None:
         touched = [session for session in self._open if session.staged]
-        if not touched:
-            return
-        written = [Written(each.number, each.committed, each.staged) for each in touched]
-        memo = [turn for each in touched for turn in each.reusable_turns]
-        joins = [answer for each in touched for answer in each.reusable_answers]
-        await self._sink.commit(written, Reusable(memo, joins))
-        for session in touched:
-            session.committed += len(session.staged)
-            session.staged, session.reusable_turns, session.reusable_answers = [], [], []
-        if self._on_commit is not None:
+        dues = self._paying.dues()
+        if touched or dues.intents or dues.receipts:
+            written = [Written(each.number, each.committed, each.staged) for each in touched]
+            memo = [turn for each in touched for turn in each.reusable_turns]
+            joins = [answer for each in touched for answer in each.reusable_answers]
+            ungranted = await self._sink.commit(written, Reusable(memo, joins), dues)
+            for session in touched:
+                session.committed += len(session.staged)
+                session.staged, session.reusable_turns, session.reusable_answers = [], [], []
+            self._leave_with(ungranted)
+        elif self._paying.due:
+            self._leave_with({})
+        if touched and self._on_commit is not None:
             self._on_commit(touched)
 
+    def _leave_with(self, ungranted: Ungranted) -> None:
+        """Let calls leave that rest on what is committed now."""
+        for call, without in self._paying.committed(ungranted):
+            job, intent = call.job, call.intent
+            if without:
+                # What others reserved may come back, as long as something is under way.
+                shared = without == "run" and self._flights.paid > 0
+                self._without_room(job, "later" if shared else without)
+            elif intent is None:
+                self._flights.launch(self._timed(job), job)
+            else:
+                self._flights.launch(self._attempted(job, intent.call), job, intent=intent)
+
     def _dismiss(self) -> None:
-        """Let go of the sessions that are finished and committed, or halted."""
-        if self._halted:
+        """Let go of the sessions that are finished and committed, or cannot finish."""
+        if self._partial:
             self._leave()
         if not any([session.finished for session in self._open]):
             return
@@ -241,18 +248,19 @@ class Loop:
                 self._on_finish(session)
 
     def _leave(self) -> None:
-        """Let go of the sessions of which nothing is left to do but what is halted."""
-        flying = {job.session.number for flight in self._flights for job in flight.jobs}
+        """Let go of the sessions of which nothing is left to do that may be done."""
+        flying = {flight.job.session.number for flight in self._flights if flight.job is not None}
+        flying |= self._paying.sessions
         stuck = [
             session
             for session in self._open
-            if session.number in self._halted.difference(flying)
+            if session.number in self._partial.difference(flying)
             and not (session.moving or session.finished)
         ]
         self._left += stuck
         self._open = [session for session in self._open if session not in stuck]
 
-    # -- acting ------------------------------------------------------------------------------
+    # -- stopping ----------------------------------------------------------------------------
 
     async def _act_on(self) -> None:
         """Act; where the run must stop, what was given by then is committed first.
@@ -263,46 +271,62 @@ class Loop:
         try:
             await self._act()
         except RunStopped:
-            with suppress(RunStopped):
-                await self._land(wait=False)
-            with suppress(RunStopped):
-                await self._commit()
+            await self._wind_up()
             raise
+
+    async def _wind_up(self) -> None:
+        """Begin nothing more; wait for what is paid for, and commit what has landed."""
+        self._winding_up = True
+        self._paying.cancel_due()
+        while True:
+            with suppress(RunStopped):
+                await self._land(wait=self._flights.paid > 0)
+            if not self._flights.paid:
+                break
+        with suppress(RunStopped):
+            await self._commit()
+
+    async def _keep_what_landed(self) -> None:
+        """Commit what has landed, and wait for nothing."""
+        self._winding_up = True
+        self._paying.cancel_due()
+        with suppress(RunStopped):
+            await self._land(wait=False)
+        with suppress(RunStopped):
+            await self._commit()
+
+    # -- acting ------------------------------------------------------------------------------
 
     async def _act(self) -> None:
         """Show views and take turns: at once from answerers that do not wait."""
-        jobs = self._automated(self._gathered()) if self._stopping is None else []
-        jobs = self._paid(jobs)
+        if self._memo is not None:
+            self._take()
         instant: dict[int, list[Job]] = {}
+        jobs = self._allowed(self._automated(self._gathered()))
         for job in jobs:
-            if job.seat.answerer.instant:
-                instant.setdefault(id(job.seat.answerer), []).append(job)
-            else:
-                self._launch([job])
+            instant.setdefault(id(job.seat.answerer), []).append(job)
         for batch in instant.values():
             started = self._clock.monotonic_us()
-            givens = await self._asked(batch)
+            seat, setting = batch[0].seat, batch[0].session.setting
+            views = [job.view for job in batch]
+            givens = await asked(seat.answerer, views, setting.timeout_s, self._clock)
             self._settle(batch, givens, self._clock.monotonic_us() - started)
         if not jobs or self._flights:
             staged = any([session.staged for session in self._open])
-            await self._land(wait=not instant and not staged)
+            await self._land(wait=not (jobs or staged or self._paying.due))
 
     def _gathered(self) -> list[Job]:
-        """The next workspaces of the open sessions, each with its view."""
-        room = self._width
-        free = self._concurrency - len(self._flights)
+        """The next workspaces whose answerers do not wait, each with its view."""
         jobs: list[Job] = []
+        if self._stopping is not None:
+            return jobs
+        room = self._width
         for session in self._open:
-            for node in session.take(room):
-                seat = node.seat
-                if self._reins is not None and self._halt_of(session, node) is not None:
-                    continue
-                if not seat.answerer.instant:
-                    if free <= 0:
-                        session.put_back(node)
-                        continue
-                    free -= 1
-                jobs.append(Job(session, node, seat, session.view_of(node)))
+            jobs += [
+                Job(session, node, node.seat, session.view_of(node))
+                for node in session.take(room)
+                if self._reins is None or self._halt_of(session, node) is None
+            ]
             room = self._width - len(jobs)
             if room <= 0:
                 break
@@ -314,7 +338,8 @@ class Loop:
             return jobs
         found = self._memo.turns([job.view.key for job in jobs])
         left: list[Job] = []
-        under_way = {job.view.key for flight in self._flights for job in flight.jobs}
+        under_way = {flight.job.view.key for flight in self._flights if flight.job is not None}
+        under_way |= self._paying.keys
         for job, turns in zip(jobs, found, strict=True):
             setting, key = job.session.setting, job.view.key
             turn = choose(turns, setting.memo_choice, setting.seed, key) if setting.memo else None
@@ -344,11 +369,13 @@ class Loop:
         job.session.act(job.node, given, authorship)
         return True
 
-    def _paid(self, jobs: list[Job]) -> list[Job]:
-        """The jobs that may be spent on; the others are left undone."""
+    def _allowed(self, jobs: list[Job]) -> list[Job]:
+        """The unpaid jobs that may be spent on; the others are left undone."""
         if self._account is None:
             return jobs
         priced = [job for job in jobs if job.seat.role != "primitive"]
+        if not priced:
+            return jobs
         allowed = 0 if self._refused else self._account.allow(len(priced))
         if allowed >= len(priced):
             return jobs
@@ -356,107 +383,182 @@ class Loop:
         over = {id(job) for job in priced[allowed:]}
         return [job for job in jobs if id(job) not in over]
 
-    def _launch(self, jobs: list[Job]) -> None:
-        self._flights.append(Flight(jobs, asyncio.create_task(self._timed(jobs))))
+    # -- calls that wait ---------------------------------------------------------------------
 
-    async def _timed(self, jobs: list[Job]) -> tuple[list[Given], int]:
+    def _take(self) -> None:
+        """Take as many workspaces whose answerers wait as calls may be under way."""
+        free = self._concurrency - self._flights.calls - len(self._paying.due)
+        if free <= 0 or self._stopping is not None:
+            return
+        for job in self._paying.rested(free):
+            free -= self._begin(job)
+        if free > 0:
+            for job in self._automated(self._waiting(free)):
+                self._begin(job)
+
+    def _waiting(self, room: int) -> list[Job]:
+        """The next workspaces whose answerers wait and may be asked now."""
+        jobs: list[Job] = []
+        for session in self._open:
+            if session.number in self._capped:
+                session.drop_waiting()
+            aside: list[Node] = []
+            while room > len(jobs) and (nodes := session.take_waiting(room - len(jobs))):
+                for node in nodes:
+                    if self._paying.is_held(node.seat.answerer):
+                        aside.append(node)
+                    elif self._reins is None or self._halt_of(session, node) is None:
+                        jobs.append(Job(session, node, node.seat, session.view_of(node)))
+            for node in aside:
+                session.put_back(node)
+            if room <= len(jobs):
+                break
+        return jobs
+
+    def _begin(self, job: Job) -> bool:
+        """Have a call leave with the next commit, if it may; whether it will."""
+        workspace = job.node.workspace
+        if workspace.outcome is not None or job.session.number in self._capped:
+            return False
+        if self._paying.is_held(job.seat.answerer):
+            self._back(job)
+            return False
+        if self._refused:
+            return False
+        if not job.seat.answerer.paid:
+            if not self._allowed([job]):
+                return False
+            self._paying.due.append(Call(job))
+            return True
+        permit = self._paying.reserve(job)
+        if permit.kind == "wait":
+            self._hold(job, permit.wait_s)
+            self._back(job)
+        elif permit.kind != "go":
+            self._without_room(job, permit.kind)
+        return permit.kind == "go"
+
+    def _back(self, job: Job) -> None:
+        """Leave a job that was taken for a later turn of the loop."""
+        if job.attempt > 1 or job.audit is not None:
+            self._paying.again.append(job)
+        else:
+            job.session.put_back(job.node)
+
+    def _without_room(self, job: Job, whose: str) -> None:
+        """Leave a job for which a cap has no room: for good, or until calls under way landed."""
+        if whose == "later":
+            self._back(job)
+        elif whose == "session":
+            self._partial.add(job.session.number)
+            self._capped.add(job.session.number)
+        else:
+            self._refused = True
+
+    def _hold(self, job: Job, seconds: float) -> None:
+        """Let no new call of the job's provider leave for so long."""
+        provider = provider_of(job.seat.answerer)
+        self._paying.hold(provider)
+        self._flights.launch(self._paused(seconds), provider=provider)
+
+    async def _paused(self, seconds: float) -> Landing:
+        await self._clock.sleep(seconds)
+        return Landing()
+
+    async def _timed(self, job: Job) -> Landing:
         started = self._clock.monotonic_us()
-        givens = await self._asked(jobs)
-        return givens, self._clock.monotonic_us() - started
+        limit_s = job.session.setting.timeout_s
+        givens = await asked(job.seat.answerer, [job.view], limit_s, self._clock)
+        return Landing(givens, self._clock.monotonic_us() - started)
+
+    async def _attempted(self, job: Job, call: str) -> Landing:
+        started = self._clock.monotonic_us()
+        came = await called(job, call)
+        return Landing((), self._clock.monotonic_us() - started, came)
 
     @property
     def _moving(self) -> bool:
         return any(each.moving for each in self._open)
 
+    # -- landing -----------------------------------------------------------------------------
+
     async def _land(self, *, wait: bool) -> None:
-        """Take the turns of the calls that are done; wait for one if there is nothing else.
+        """Take what came of the calls that are done; wait for one if there is nothing else.
 
         Raises:
             RunStopped: One of the calls cannot go on; the turns of the others are taken.
         """
         if not self._flights:
             stuck = wait and self._open and not self._moving
-            if stuck and not (self._refused or self._halted or self._stopping):
+            if stuck and not (self._refused or self._partial or self._stopping):
                 raise EngineBug("open sessions, and nothing that anybody could do")
             return
-        tasks = [flight.task for flight in self._flights]
-        limit_s = 0 if not wait else None if self._reins is None else LOOK_S
-        await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-        landed = [flight for flight in self._flights if flight.task.done()]
-        self._flights = [flight for flight in self._flights if not flight.task.done()]
+        await self._flights.arrival(0 if not wait else None if self._reins is None else LOOK_S)
+        if self._winding_up:
+            self._flights.look()
         fault: BaseException | None = None
-        for flight in landed:
+        for flight in self._flights.landed():
             error = flight.task.exception()
-            if error is not None:
-                fault = fault or error
-                continue
-            givens, duration_us = flight.task.result()
-            self._settle(flight.jobs, givens, duration_us)
+            if error is None:
+                error = self._landed(flight, flight.task.result())
+            fault = fault or error
         if fault is not None:
             raise fault
 
-    # -- asking an answerer ------------------------------------------------------------------
+    def _landed(self, flight: Flight, landing: Landing) -> BaseException | None:
+        """Take what came of a flight; why the run must stop, if it must."""
+        job = flight.job
+        if job is None:
+            self._paying.release(flight.provider)
+        elif flight.resting:
+            self._paying.again.append(job)
+        elif flight.intent is None or landing.came is None:
+            self._settle([job], landing.givens, landing.duration_us)
+        else:
+            return self._settle_paid(flight, job, landing.came, landing.duration_us)
+        return None
 
-    async def _asked(self, jobs: list[Job]) -> list[Given]:
-        """Turns for a batch; faults that may pass are waited out.
+    def _settle_paid(
+        self, flight: Flight, job: Job, came: Came, duration_us: int
+    ) -> BaseException | None:
+        """Stage what came of a paid call, and its receipt; why the run must stop, if it must."""
+        session, event = job.session, None
+        session.counts.tokens += (came.usage.tokens_in or 0) + (came.usage.tokens_out or 0)
+        session.counts.cost_usd += came.usage.cost_usd or 0.0
+        if came.given is not None:
+            first = session.committed + len(session.staged)
+            self._settle([job], [came.given], duration_us, came.usage)
+            event = first if session.committed + len(session.staged) > first else None
+        if flight.intent is not None:
+            self._paying.settle(flight.intent, came, duration_us, event)
+        return self._tried_again(job, came) if came.standing == "transient" else came.stopped
 
-        Raises:
-            RunStopped: The fault did not pass.
-        """
-        answerer = jobs[0].seat.answerer
-        limit = jobs[0].session.setting.timeout_s
-        views = [job.view for job in jobs]
-        pause_s = FIRST_PAUSE_S
-        for left in reversed(range(RETRIES)):
-            try:
-                if limit is None:
-                    return await self._tried(answerer, views)
-                return await self._tried_in_time(answerer, views, limit)
-            except TransientFault as fault:
-                if not left:
-                    raise RunStopped(f"{answerer.identity} does not answer: {fault}") from fault
-                await self._clock.sleep(min(fault.retry_after_s or pause_s, LONGEST_PAUSE_S))
-                pause_s *= 2
-        raise EngineBug("the last try neither answered nor raised")
+    def _tried_again(self, job: Job, came: Came) -> RunStopped | None:
+        """Have a job wait for its next try; why the run must stop instead, if it must."""
+        who, asked_s = provider_of(job.seat.answerer), came.retry_after_s
+        if asked_s is not None and asked_s > self.longest_pause_s:
+            return RunStopped(
+                f"{who} asks to wait {asked_s:g} s before the next call, longer than the "
+                f"{self.longest_pause_s:g} s that a run waits; resume it after that ({came.fault})"
+            )
+        if job.attempt >= RETRIES:
+            return RunStopped(f"{who} does not answer, tried {RETRIES} times: {came.fault}")
+        if self._winding_up:
+            return None
+        if asked_s is not None:
+            self._hold(job, asked_s)
+        rest = self._paused(pause_s(job, asked_s))
+        job.attempt += 1
+        self._flights.launch(rest, job, resting=True)
+        return None
 
-    async def _tried_in_time(
-        self, answerer: Answerer, views: Sequence[View], limit: float
-    ) -> list[Given]:
-        """Turns for a batch, or time-outs; foreign code is asked for one view at a time."""
-        if answerer.file and len(views) > 1:
-            return [(await self._tried_in_time(answerer, [view], limit))[0] for view in views]
-        late: list[Given] = [Failure("timeout", "the answerer took longer than it may")]
-        loop = asyncio.get_running_loop()
-        until = loop.time() + limit * len(views)
-        try:
-            async with asyncio.timeout_at(until):
-                givens = await self._tried(answerer, views, apart=True)
-        except TimeoutError:
-            return late * len(views)
-        return givens if loop.time() <= until else late * len(views)
-
-    async def _tried(
-        self, answerer: Answerer, views: Sequence[View], *, apart: bool = False
-    ) -> list[Given]:
-        try:
-            given = acted(answerer, views, apart=apart) if answerer.file else answerer.act(views)
-            givens = list(await given)
-        except (TransientFault, RunStopped, EngineBug):
-            raise
-        # A user's answerer may raise anything, and end neither the run nor the program by it.
-        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
-                raise
-            if len(views) == 1:
-                return [_broke(answerer, error)]
-            return [(await self._tried(answerer, [view], apart=apart))[0] for view in views]
-        if len(givens) != len(views):
-            wrong: Given = Failure("answerer", "the answerer gave too few or too many turns")
-            return [wrong] * len(views)
-        return givens
-
-    def _settle(self, jobs: list[Job], givens: Sequence[Given], duration_us: int) -> None:
+    def _settle(
+        self,
+        jobs: list[Job],
+        givens: Sequence[Given],
+        duration_us: int,
+        usage: Usage = NO_USAGE,
+    ) -> None:
         """Stage the turns of a batch."""
         each_us = duration_us // len(jobs)
         shared: dict[int, Authorship] = {}
@@ -464,7 +566,7 @@ class Loop:
             session, seat = job.session, job.seat
             authorship = shared.get(id(seat))
             if authorship is None:
-                authorship = shared[id(seat)] = self._authorship(job, each_us)
+                authorship = shared[id(seat)] = self._authorship(job, each_us, usage)
             if seat.role == "primitive":
                 session.counts.lookups += 1
             else:
@@ -478,17 +580,14 @@ class Loop:
                 fresh = [(p, e) for p, e, by in session.staged[before:] if by is authorship]
                 session.audit(job.node.path, job.audit, fresh)
 
-    def _authorship(self, job: Job, duration_us: int) -> Authorship:
+    def _authorship(self, job: Job, duration_us: int, usage: Usage) -> Authorship:
         return Authorship(
             job.seat.answerer.identity,
             job.seat.answerer.author,
             self._clock.wall_us(),
             self._clock.monotonic_us(),
             duration_us,
+            usage.tokens_in,
+            usage.tokens_out,
+            usage.cost_usd,
         )
-
-
-def _broke(answerer: Answerer, error: BaseException) -> Given:
-    """The failure that stands for an answerer's own error."""
-    kind = type(error).__name__
-    return Broke("answerer", f"the answerer broke ({kind})", detail=told(error, answerer.file))

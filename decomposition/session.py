@@ -11,7 +11,7 @@ from typing import Final, TypeGuard, cast
 
 from msgspec.structs import replace
 
-from decomposition.actions import Abstain, Ask, Given, Reply, Turn
+from decomposition.actions import Abstain, Ask, Given, Reply, Turn, Unreadable
 from decomposition.consensus import comparable, decide
 from decomposition.errors import CapReached, EngineBug, IllegalAction, NotWithdrawable
 from decomposition.events import (
@@ -87,6 +87,10 @@ class Session:
         """Workspaces that were open when a fold ended: what could be joined had been by then."""
         self._ready: list[Node] = []
         self._sorted = True
+        self._waiting: list[Node] = []
+        """Workspaces that are ready, and whose answerers wait."""
+        self._waits = False
+        """Whether some of its answerers do."""
         self._joins = setting.joins != "none"
         self.tree.collect = self._joins
         self._caps = setting.caps
@@ -97,6 +101,8 @@ class Session:
         self._only_seat = (
             setting.seat(route(setting.policy, 0, ""), 0) if constant and uniform else None
         )
+        if self._only_seat is not None:
+            self._waits = not self._only_seat.answerer.instant
 
     # -- beginning ---------------------------------------------------------------------------
 
@@ -166,9 +172,8 @@ class Session:
             for node in roused:
                 self._rouse(node)
         if tree.awake:
-            self._ready += tree.awake
+            self._queue(tree.awake)
             tree.awake = []
-            self._sorted = False
         if tree.settled:
             self._remember_answers()
 
@@ -217,6 +222,7 @@ class Session:
         known = self._seats.get((role, member))
         if known is None:
             known = self._seats[(role, member)] = self.setting.seat(role, member)
+            self._waits = self._waits or not known.answerer.instant
         return known
 
     def _await_again(self, node: Node) -> None:
@@ -367,16 +373,42 @@ class Session:
             node.queued = False
         return taken
 
+    def take_waiting(self, limit: int) -> list[Node]:
+        """The next workspaces whose answerers wait, depth first."""
+        waiting = self._waiting
+        if not waiting:
+            return waiting
+        waiting.sort(key=_place, reverse=True)
+        taken = waiting[-limit:]
+        del waiting[-limit:]
+        taken.reverse()
+        for node in taken:
+            node.queued = False
+        return taken
+
+    def drop_waiting(self) -> None:
+        """Leave all workspaces whose answerers wait undone."""
+        self._waiting = []
+
     def put_back(self, node: Node) -> None:
         """Leave a workspace that was taken for a later turn of the loop."""
         node.queued = True
-        self._ready.append(node)
+        self._queue([node])
+
+    def _queue(self, nodes: list[Node]) -> None:
+        """Have workspaces stand in line for their answerers."""
+        if self._waits:
+            for node in nodes:
+                (self._ready if node.seat.answerer.instant else self._waiting).append(node)
+        else:
+            self._ready += nodes
         self._sorted = False
 
     @property
     def moving(self) -> bool:
         """Whether something can happen without an answerer that waits."""
-        return bool(self._ready or self.staged or self.tree.awake or self.tree.fresh)
+        ready = self._ready or self._waiting
+        return bool(ready or self.staged or self.tree.awake or self.tree.fresh)
 
     def note(self, path: str, event: Event) -> None:
         """Stage an event that the engine decided."""
@@ -439,6 +471,9 @@ class Session:
         what is there already.
         """
         path = node.path
+        if type(given) is Unreadable:
+            self._stage(path, Refused(storable(given.reason), kind=given.kind), authorship)
+            return False
         if type(given) is not tuple or not given:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)
             return False
@@ -472,7 +507,7 @@ class Session:
         still_open = [node for node in tree.nodes.values() if node.workspace.outcome is None]
         for node in sorted(still_open, key=_place):
             self._stop(node)
-        self._ready, tree.awake, tree.roused = [], [], []
+        self._ready, self._waiting, tree.awake, tree.roused = [], [], [], []
 
     def _stop(self, node: Node) -> None:
         """End a workspace of a session that has reached its cap."""
@@ -566,7 +601,7 @@ class Session:
         if shown:
             raise NotWithdrawable(f"what it opened was shown at {shown[0]}")
         event = Withdrawn(number)
-        self._closed, self._ready = {}, []
+        self._closed, self._ready, self._waiting = {}, [], []
         self._closing.pop(taken.path, None)
         self._refold([*((path, each) for path, each, _ in committed), (taken.path, event)])
         for node in under_way:

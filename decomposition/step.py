@@ -149,7 +149,7 @@ def overdue(workspace: Workspace) -> Failed | None:
     if workspace.refusals >= MAX_REFUSALS:
         if workspace.starved >= MAX_REFUSALS:
             return Failed(Failure("fuel", "too little fuel was left for what was tried"))
-        return Failed(Failure("bad_output", f"{MAX_REFUSALS} refused actions in a row"))
+        return Failed(Failure(workspace.kind, f"{MAX_REFUSALS} refused actions in a row"))
     if workspace.fuel <= 0:
         return Failed(Failure("fuel", "no fuel was left to answer"))
     return None

@@ -58,6 +58,8 @@ class Workspace(Struct, frozen=True, gc=False):
     """What of the place the last action was refused for."""
     starved: int = 0
     """How many of the refusals in a row were for want of fuel."""
+    kind: str = "bad_output"
+    """What the workspace fails as if the last refusal ends it."""
 
     @property
     def closed(self) -> bool:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from decomposition.actions import Ask, Given, Reply, Unlock
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.scripted import Scripted
+from decomposition.asking import FIRST_PAUSE_S, LONGEST_PAUSE_S, RETRIES
 from decomposition.errors import RunStopped, TransientFault
 from decomposition.events import Replied
-from decomposition.loop import FIRST_PAUSE_S, LONGEST_PAUSE_S, RETRIES, Loop
+from decomposition.loop import Loop
 from decomposition.routing import Policy, Row
 from decomposition.setting import Environs
 from decomposition.view import View
