@@ -2,7 +2,7 @@
 
 import pytest
 
-from decomposition.actions import Reply
+from decomposition.actions import Abstain, Reply
 from decomposition.answerers.recorded import Recorded
 from decomposition.hypertext import Message, escape
 from tests.decomposition.answerers.sights import abstained, seen, turn
@@ -36,3 +36,17 @@ def test_the_identity_holds_a_digest_of_the_table() -> None:
     assert one.identity.startswith("recorded:gsm8k@")
     assert one.identity != Recorded.from_answers({"a": "1", "b": "3"}, "gsm8k").identity
     assert one.identity != Recorded.from_answers({"a1": "", "b": "2"}, "gsm8k").identity
+
+
+def test_why_nothing_is_recorded_is_told() -> None:
+    """A table may say of a question why it has no answer; of others nothing is known."""
+    answerer = Recorded("f", {"a": "1", "b": Abstain("it was null")}, "not in the file")
+    assert abstained(turn(answerer, seen("b"))) == "it was null"
+    assert abstained(turn(answerer, seen("c"))) == "not in the file"
+
+
+def test_a_silence_is_no_answer_with_the_same_words() -> None:
+    """Neither in what is given nor in the identity."""
+    silent = Recorded("f", {"a": Abstain("no")})
+    assert silent.identity != Recorded("f", {"a": "no"}).identity
+    assert silent.identity != Recorded("f", {"a": Abstain("none")}).identity
