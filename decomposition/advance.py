@@ -57,6 +57,11 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
             asks = read_questions(workspace, event.questions)
             fuel -= sum(event.fuel)
             return Workspace(path, question, samples, fuel, asks, shown, note, noted)
+        case Unlocked() if event.wait == "fits":
+            # Whether it is legal is told when all is there: until then the refusals still count.
+            return replace(
+                workspace, fuel=fuel, waiting=event.pointers, wait="fits", refusal="", bound=""
+            )
         case Unlocked():
             return Workspace(
                 path, question, samples, fuel, asks, shown, note, noted, event.pointers, event.wait
@@ -70,13 +75,16 @@ def advance(workspace: Workspace, event: Event) -> Workspace:
         case Refused():
             if workspace.closed:
                 return workspace
+            # Behind an unlock it is the first in a row: the unlock was legal.
+            first = event.late and workspace.waiting
+            before = (0, 0) if first else (workspace.refusals, workspace.starved)
             return replace(
                 workspace,
                 fuel=fuel,
                 refusal=event.reason,
-                refusals=workspace.refusals + 1,
+                refusals=before[0] + 1,
                 bound=event.bound,
-                starved=workspace.starved + (event.bound == "fuel"),
+                starved=before[1] + (event.bound == "fuel"),
                 kind=event.kind,
             )
         case Failed():
@@ -121,8 +129,8 @@ def woken(workspace: Workspace, shown: tuple[Shown, ...], fuel: int) -> Workspac
     if workspace.shown:
         known = {name for name, _, _ in workspace.shown}
         shown = workspace.shown + tuple(each for each in shown if each[0] not in known)
-    if workspace.refusals:
-        return replace(workspace, waiting=(), shown=shown, fuel=workspace.fuel + fuel)
+    if workspace.refusal:
+        return replace(workspace, waiting=(), wait="all", shown=shown, fuel=workspace.fuel + fuel)
     return Workspace(
         workspace.path,
         workspace.question,
@@ -132,6 +140,18 @@ def woken(workspace: Workspace, shown: tuple[Shown, ...], fuel: int) -> Workspac
         shown,
         workspace.note,
         workspace.noted,
+    )
+
+
+def unshown(workspace: Workspace, reason: str) -> Workspace:
+    """The workspace once an unlock for which its view had no room is refused; it is paid for."""
+    return replace(
+        workspace,
+        waiting=(),
+        wait="all",
+        refusal=reason,
+        refusals=workspace.refusals + 1,
+        kind="bad_output",
     )
 
 

@@ -17,6 +17,13 @@ class Caps(Struct, frozen=True):
     question_bytes: int = 64 * 1024
     answer_bytes: int = 256 * 1024
     """Longer answers are cut and flagged."""
+    view_bytes: int | None = None
+    """The longest text of a view, in UTF-8 (`room`); None for any."""
+
+    def identity(self) -> str:
+        """Stable text of all caps. One that is not set is not in it: keys of answers hold."""
+        names = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        return f"Caps({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 DEFAULT_CAPS: Final = Caps()

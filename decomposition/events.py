@@ -6,12 +6,15 @@ Text stands in its written form, with names relative to the workspace: equal act
 places are equal events.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from decomposition.actions import Share, Wait
+from decomposition.actions import Share
 from decomposition.message import Bound, Failure, Message
+
+Waiting = Literal["all", "any", "fits"]
+"""What an unlock waits for; `fits`: for all, which are shown if the view has room for them."""
 
 ROOT: Final = "0"
 """The path of a root workspace; its samples are `0:0`, `0:1`, …"""
@@ -53,13 +56,15 @@ class Unlocked(Event, frozen=True, omit_defaults=True, gc=False):
     """The answerer waits for the content of these pointers."""
 
     pointers: tuple[str, ...]
-    wait: Wait = "all"
+    wait: Waiting = "all"
 
 
 class Woken(Event, frozen=True, omit_defaults=True, gc=False):
-    """The pointers that were there when an `Unlock(wait="any")` went on."""
+    """The pointers that were shown when an unlock went on that waited for any, or for room."""
 
     pointers: tuple[str, ...]
+    refused: str = ""
+    """Why none was shown: there was no room for them in the view. Counts as a refusal."""
 
 
 class Demanded(Event, frozen=True, omit_defaults=True, gc=False):

@@ -36,7 +36,7 @@ def actions(entries: Sequence[Entry]) -> Turn | None:
             case Asked(questions, _, samples, rule, share, eager, 0, given, False):
                 turn.append(Ask(questions, samples, rule, share, eager, given))
             case Unlocked(pointers, wait):
-                turn.append(Unlock(pointers, wait))
+                turn.append(Unlock(pointers, "any" if wait == "any" else "all"))
             case Noted(text):
                 turn.append(Note(text))
             case Replied(message, confidence, (), 0):

@@ -68,7 +68,8 @@ def combined(opened: Opened, verdict: Combined | None) -> str:
 
 def unlocked(event: Unlocked) -> str:
     """An unlock as it enters the digest."""
-    return f"U{event.wait} {' '.join(event.pointers)}"
+    wait = "any" if event.wait == "any" else "all"
+    return f"U{wait} {' '.join(event.pointers)}"
 
 
 def sight_of(name: str, seen: str | Failure) -> str:

@@ -40,6 +40,7 @@ from decomposition.message import FAILURE_KINDS, PLACE_BOUND, Broke, Failure, Me
 from decomposition.node import Node, Slot
 from decomposition.ports import Authorship, JoinStore, MemoTurn
 from decomposition.rendering import view
+from decomposition.room import over, within, woken_by
 from decomposition.routing import route
 from decomposition.setting import Counts, Outlook, Seat, Setting, Status, check_votes
 from decomposition.standing import standing
@@ -94,6 +95,7 @@ class Session:
         self._joins = setting.joins != "none"
         self.tree.collect = self._joins
         self._caps = setting.caps
+        self._capped = setting.caps.view_bytes is not None
         self._seats: dict[tuple[str, int], Seat] = {}
         self._rules = setting.identity().encode() + b"\0"
         constant = setting.environs is None and len(setting.overseer) == 1
@@ -172,6 +174,8 @@ class Session:
             for node in roused:
                 self._rouse(node)
         if tree.awake:
+            if self._capped:
+                self._drop_unreadable()
             self._queue(tree.awake)
             tree.awake = []
         if tree.settled:
@@ -187,6 +191,8 @@ class Session:
             self._stop(node)
             return
         acted = bool(node.trail)
+        if self._capped and not acted and self._over(node):
+            return
         node.seat = seat = self._only_seat or self._seat(self._role(node), workspace)
         fresh = not acted and workspace.path not in self._found_open
         if self._joins and fresh and self._join(node, seat):
@@ -227,7 +233,8 @@ class Session:
 
     def _await_again(self, node: Node) -> None:
         """After a fold the tree has the waiters already; `any` may have been interrupted."""
-        if node.workspace.wait == "any" and self.tree.there(node):
+        wait = node.workspace.wait
+        if (wait == "any" and self.tree.there(node)) or (wait == "fits" and not node.missing):
             self.tree.roused.append(node)
 
     def _is_cycle(self, node: Node, *, acted: bool = False) -> bool:
@@ -286,10 +293,43 @@ class Session:
         return comparable(text) if judges else self.setting.normalise(text)
 
     def _rouse(self, node: Node) -> None:
-        """Go on with what has arrived of an `Unlock(wait="any")`."""
+        """Go on with what has arrived of an unlock that waits for any, or for room."""
         there = self.tree.there(node)
-        if there and not node.workspace.closed:
+        if not there or node.workspace.closed:
+            return
+        if not self._capped:
             self.note(node.path, Woken(there))
+            return
+        event = woken_by(node.workspace, self.tree.contents(node, there), self._caps)
+        self.note(node.path, event)
+        if event.refused:
+            self._go_on(node, node.workspace)
+
+    def _over(self, node: Node) -> bool:
+        """Fail a workspace whose view would be over the cap on views."""
+        failure = over(node.workspace, self._caps)
+        if failure is not None:
+            self.note(node.path, Failed(failure))
+        return failure is not None
+
+    def _drop_unreadable(self) -> None:
+        """Fail those who were shown all that their question leads to, where that is too much."""
+        tree = self.tree
+        readable: list[Node] = []
+        while tree.awake:
+            awake, tree.awake = tree.awake, []
+            readable += [node for node in awake if not (self._reads_all(node) and self._over(node))]
+        tree.awake = readable
+
+    def _reads_all(self, node: Node) -> bool:
+        """Whether somebody reads a view with all that its question leads to.
+
+        Whoever looks up facts or reads symbols does not read the text.
+        """
+        seat: Seat = node.seat
+        if not node.read or node.workspace.outcome is not None:
+            return False
+        return seat.role != "primitive" and not seat.answerer.reads_symbols
 
     # -- joins -------------------------------------------------------------------------------
 
@@ -574,6 +614,8 @@ class Session:
     def _stage(self, path: str, event: Event, authorship: Authorship) -> None:
         if self._joins and type(event) in _CLOSING:
             self._closing[path] = self.committed + len(self.staged)
+        if self._capped:
+            event = within(event, self._caps)
         self.tree.apply(path, event)
         self.staged.append((path, event, authorship))
 

@@ -116,7 +116,9 @@ class Setting(Struct, frozen=True):
         cast += [self.student] if self.student is not None else []
         cast += [self.environs.answerer] if self.environs is not None else []
         votes = f"{self.node_samples} {self.node_rule} {self.share} {_named(self.normalise)}"
-        return "\0".join((policy_identity(self.policy), votes, repr(self.caps), *map(_who, cast)))
+        return "\0".join(
+            (policy_identity(self.policy), votes, self.caps.identity(), *map(_who, cast))
+        )
 
     def _cast(self, role: str, member: int) -> Answerer | None:
         if role == "primitive":

@@ -20,7 +20,7 @@ from decomposition.actions import (
     Text,
     Unlock,
 )
-from decomposition.advance import ANSWER_NUMBERS, read, read_questions, resolve
+from decomposition.advance import ANSWER_NUMBERS, advance, read, read_questions, resolve
 from decomposition.caps import DEFAULT_CAPS, Caps
 from decomposition.consensus import known_rule, least_samples
 from decomposition.errors import FuelExhausted, IllegalAction, TooDeep
@@ -44,12 +44,19 @@ from decomposition.hypertext import (
     is_simple,
     write_out,
 )
+from decomposition.room import answer_room, check_answer, check_question, check_room
 from decomposition.workspace import MAX_REFUSALS, Workspace
 
 _Acted = TypeVar("_Acted", bound=Struct)
 
 NO_QUOTES: Final = Reply("").quotes
 """What a reply holds that quotes nothing: told by identity, whatever else may stand there."""
+
+_LONG_NOTE: Final = "a note that takes {} bytes more, and {} are left in this view: shorten it"
+_LONG_ASK: Final = (
+    "these subquestions take {} bytes, and {} are left in this view: ask fewer or shorter ones, "
+    "and point to content instead of copying it"
+)
 
 MAX_PARTS: Final = 65_536
 """Texts and pointers in the messages of one action, however much of their content is shared."""
@@ -69,7 +76,7 @@ def step(workspace: Workspace, action: Action, caps: Caps = DEFAULT_CAPS) -> Eve
     if type(action) is Reply:
         return _replied(workspace, action, caps)
     if type(action) is Unlock:
-        return _unlocked(workspace, action.pointers, action.wait)
+        return _unlocked(workspace, action.pointers, action.wait, caps)
     if type(action) is Ask:
         return asked(workspace, action, caps)
     if type(action) is Note:
@@ -83,7 +90,10 @@ def _noted(workspace: Workspace, note: Note, caps: Caps) -> Noted:
     _needs_two(workspace)
     note = _well_formed(note, (note.text,))
     text = _bounded(_written(note.text), caps.answer_bytes, "note")
-    return Noted(_readable(workspace, text))
+    noted = Noted(_readable(workspace, text))
+    if caps.view_bytes is not None:
+        check_room(advance(workspace, noted), workspace, caps.view_bytes, _LONG_NOTE)
+    return noted
 
 
 def _well_formed(action: _Acted, texts: tuple[Text, ...]) -> _Acted:
@@ -171,7 +181,7 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
     questions = tuple([_question(text, caps) for text in ask.questions[: caps.asks]])
     if not all([is_simple(text) for text in questions]):
         read_questions(workspace, questions)
-    return Asked(
+    event = Asked(
         questions,
         _shares(workspace, ask, len(questions)),
         ask.samples,
@@ -181,6 +191,17 @@ def asked(workspace: Workspace, ask: Ask, caps: Caps) -> Asked:
         len(ask.questions) - len(questions),
         ask.fuel,
     )
+    if caps.view_bytes is not None:
+        _check_seen(workspace, event, caps.view_bytes)
+    return event
+
+
+def _check_seen(workspace: Workspace, event: Asked, view_bytes: int) -> None:
+    """Nothing, if the asker and all who are asked have room for the questions."""
+    after = advance(workspace, event)
+    check_room(after, workspace, view_bytes, _LONG_ASK)
+    for each in after.asks[len(workspace.asks) :]:
+        check_question(each.question, view_bytes)
 
 
 def _is_short(text: object, limit: int) -> TypeGuard[str]:
@@ -230,7 +251,7 @@ def _shares(workspace: Workspace, ask: Ask, questions: int) -> tuple[int, ...]:
     return (ask.fuel,) * parts
 
 
-def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unlocked:
+def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str, caps: Caps) -> Unlocked:
     _needs_two(workspace)
     if type(pointers) is not tuple or not pointers:
         raise IllegalAction("an unlock needs at least one pointer")
@@ -242,13 +263,15 @@ def _unlocked(workspace: Workspace, pointers: tuple[str, ...], wait: str) -> Unl
             resolve(workspace, _text(name, "pointer"))
     if len(pointers) > 1:
         pointers = tuple(dict.fromkeys(pointers))
-    return Unlocked(pointers, "any" if wait == "any" else "all")
+    if wait == "any":
+        return Unlocked(pointers, "any")
+    return Unlocked(pointers, "all" if caps.view_bytes is None else "fits")
 
 
 def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
     confidence = reply.confidence
     plain = confidence is None and reply.quotes is NO_QUOTES
-    if plain and _is_short(reply.message, caps.answer_bytes):
+    if plain and _is_short(reply.message, _always_read(caps)):
         return Replied(reply.message)
     if confidence is not None and not _is_probability(confidence):
         raise IllegalAction("confidence must be a number from 0 to 1")
@@ -259,7 +282,17 @@ def _replied(workspace: Workspace, reply: Reply, caps: Caps) -> Replied:
     text, cut = _cut(_written(reply.message), caps.answer_bytes)
     if not text.strip():
         raise IllegalAction("a reply is empty; to say that you do not know, abstain")
-    return Replied(_readable(workspace, text), confidence, spans, cut)
+    text = _readable(workspace, text)
+    if caps.view_bytes is not None:
+        check_answer(text, caps.view_bytes)
+    return Replied(text, confidence, spans, cut)
+
+
+def _always_read(caps: Caps) -> int:
+    """Characters of simple text that any view has room for."""
+    most = caps.answer_bytes
+    # Of each line break, indenting makes three bytes.
+    return most if caps.view_bytes is None else min(most, answer_room(caps.view_bytes) // 3)
 
 
 def _is_probability(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from decomposition import merkle
 from decomposition.actions import MAX_SAMPLES
-from decomposition.advance import ANSWER_NUMBERS, advance, resolve, show, woken
+from decomposition.advance import ANSWER_NUMBERS, advance, resolve, show, unshown, woken
 from decomposition.consensus import first_samples, verification
 from decomposition.errors import EngineBug
 from decomposition.events import (
@@ -241,7 +241,14 @@ class Tree:
             if node.missing < len(event.pointers):
                 self.roused.append(node)
         elif not node.missing:
-            self._wake(node, event.pointers)
+            self._all_there(node)
+
+    def _all_there(self, node: Node) -> None:
+        """Show what an unlock waited for; whether there is room for it the session tells."""
+        if node.workspace.wait == "fits":
+            self.roused.append(node)
+        else:
+            self._wake(node, node.workspace.waiting)
 
     def _slot_behind(self, node: Node, workspace: Workspace, name: str) -> Slot | None:
         """The slot whose answer a name means; None where it means content that stands fast."""
@@ -254,17 +261,25 @@ class Tree:
     def there(self, node: Node) -> tuple[str, ...]:
         """The pointers that a waiting workspace could be shown now."""
         workspace = node.workspace
-        return tuple(
-            name for name in workspace.waiting if self._content(node, workspace, name) is not None
-        )
+        return tuple(name for name in workspace.waiting if self.content(node, name) is not None)
 
-    def _content(self, node: Node, workspace: Workspace, name: str) -> Outcome | None:
-        slot = self._slot_behind(node, workspace, name)
-        return slot.outcome if slot is not None else resolve(workspace, name).message
+    def content(self, node: Node, name: str) -> Outcome | None:
+        """What a pointer of a workspace leads to; None while it is pending."""
+        slot = self._slot_behind(node, node.workspace, name)
+        return slot.outcome if slot is not None else resolve(node.workspace, name).message
+
+    def contents(self, node: Node, names: tuple[str, ...]) -> tuple[Shown, ...]:
+        """What pointers of a workspace lead to, as they would be shown."""
+        pairs = [(name, self.content(node, name)) for name in names]
+        return tuple([show(name, outcome) for name, outcome in pairs if outcome is not None])
 
     def _woken(self, path: str, event: Woken) -> None:
         node = self._node(path)
         node.epoch += 1
+        if event.refused:
+            node.workspace = unshown(node.workspace, event.refused)
+            node.trail.append(merkle.mark(Refused(event.refused)))
+            return
         self._wake(node, event.pointers)
 
     def _wake(self, node: Node, names: tuple[str, ...]) -> None:
@@ -387,7 +402,7 @@ class Tree:
         elif node.workspace.wait == "any":
             self.roused.append(node)
         elif not node.missing:
-            self._wake(node, node.workspace.waiting)
+            self._all_there(node)
 
     # -- pointers that are read through ------------------------------------------------------
 

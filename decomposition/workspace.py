@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from decomposition.actions import Wait
+from decomposition.events import Waiting
 from decomposition.message import Bound, Failure, Message, Outcome
 
 MAX_REFUSALS: Final = 3
@@ -46,7 +46,7 @@ class Workspace(Struct, frozen=True, gc=False):
     """The note as it was meant when it was written: names in it meant what they meant then."""
     waiting: tuple[str, ...] = ()
     """Pointers whose content the answerer waits for; empty while it may act."""
-    wait: Wait = "all"
+    wait: Waiting = "all"
     outcome: Outcome | None = None
     """The answer, once there is one; the workspace is then closed."""
     confidence: float | None = None

@@ -22,6 +22,7 @@ from decomposition.events import (
     Opened,
     Refused,
     Replied,
+    Woken,
 )
 from decomposition.hypertext import POINTER_NAME, unescape
 from decomposition.message import Failure, Message, Pointer
@@ -53,6 +54,8 @@ def husk(event: Event) -> Event:
             return replace(event, digest=_NO_DIGEST, message=message, failure=failure)
         case Deferred():
             return replace(event, draft=blanked(event.draft))
+        case Woken():
+            return replace(event, refused=blanked(event.refused))
         case _:
             return event
 
@@ -129,6 +132,8 @@ def texts(event: Event) -> tuple[str, ...]:
             return (*_of_message(event.message), *reason)
         case Deferred():
             return (event.draft,)
+        case Woken():
+            return (event.refused,)
         case _:
             return ()
 
