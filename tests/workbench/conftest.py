@@ -23,7 +23,7 @@ Run = Callable[..., Ran]
 
 
 class _Stdin(io.TextIOWrapper):
-    """Standard input made of bytes."""
+    """Standard input made of bytes, or of a stream of them."""
 
 
 @pytest.fixture
@@ -35,9 +35,10 @@ def run(
     monkeypatch.delenv("WORKBENCH_STORE", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
 
-    def ran(*arguments: str, stdin: bytes = b"") -> Ran:
+    def ran(*arguments: str, stdin: bytes | io.RawIOBase = b"") -> Ran:
         monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
-        monkeypatch.setattr(sys, "stdin", _Stdin(io.BytesIO(stdin)))
+        source = io.BytesIO(stdin) if isinstance(stdin, bytes) else io.BufferedReader(stdin)
+        monkeypatch.setattr(sys, "stdin", _Stdin(source))
         with pytest.raises(SystemExit) as ended:
             main()
         code = ended.value.code

@@ -35,6 +35,8 @@ _SETTINGS: Final[Mapping[str, object]] = {
     "svg.fonttype": "path",
 }
 _DPI: Final = 200
+_COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes."""
 
 
 class Drawn(Struct, frozen=True):
@@ -191,7 +193,7 @@ def _drawn(
     picture, vector = _pictures(lambda figure: draw(figure, rows), title, caption)
     write_whole(folder / f"{name}.png", [picture])
     write_whole(folder / f"{name}.svg", [vector])
-    write_whole(folder / f"{name}.csv", [_table(rows)])
+    write_whole(folder / f"{name}.csv", [table(rows)])
     return Drawn(name, title, caption, vector.decode())
 
 
@@ -217,11 +219,18 @@ def _pictures(draw: Callable[[Any], None], title: str, caption: str) -> tuple[by
     return picture.getvalue(), vector.getvalue()
 
 
-def _table(rows: Sequence[Row]) -> bytes:
+def table(rows: Sequence[Row]) -> bytes:
+    """Rows as CSV; no cell is one that a spreadsheet would compute."""
     text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Row.__struct_fields__)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row.__struct_fields__)
     for row in rows:
         told = [getattr(row, name) for name in Row.__struct_fields__]
-        table.writerow(["" if each is None else each for each in told])
+        writer.writerow([_cell(each) for each in told])
     return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_COMPUTED):
+        return f"'{value}"
+    return "" if value is None else value
