@@ -77,7 +77,11 @@ def _table(report: Report) -> list[str]:
         mark = " *" if record.name == report.best else ""
         unasked = f" ({record.unasked} not asked)" if record.unasked else ""
         name = names.get(record.name, f"[{record.name}]") + mark + unasked
-        rows.append((name, told(record.accuracy), told(record.coverage), _given(record.selective)))
+        if record.accuracy.n:
+            shares = told(record.accuracy), told(record.coverage), _given(record.selective)
+        else:
+            shares = "never asked", "", ""
+        rows.append((name, *shares))
     return [*aligned(rows), "* the best member, known from the labels alone"]
 
 
