@@ -32,7 +32,7 @@ def keys_in(path: Path) -> Finding:
 
 def said_of_keys(name: str, content: dict[str, object]) -> Finding:
     """What is to be said of keys in a configuration; their values are not repeated."""
-    found = sorted(_keys(content, ""))
+    found = [".".join(place) for place in places_of_keys(content)]
     if not found:
         return Finding("keys", fine=True, said=f"{name} holds none")
     said = (
@@ -43,18 +43,19 @@ def said_of_keys(name: str, content: dict[str, object]) -> Finding:
     return Finding("keys", fine=False, said=said)
 
 
-def _keys(value: object, at: str) -> list[str]:
+def places_of_keys(content: dict[str, object]) -> list[tuple[str, ...]]:
+    """The places in a configuration that hold what looks like a key, in order."""
+    return sorted(set(_keys(content, ())))
+
+
+def _keys(value: object, at: tuple[str, ...]) -> list[tuple[str, ...]]:
     if isinstance(value, dict):
         table = cast("dict[str, object]", value)
-        return [
-            found
-            for name, each in table.items()
-            for found in _keys(each, f"{at}.{name}" if at else name)
-        ]
+        return [found for name, each in table.items() for found in _keys(each, (*at, name))]
     if isinstance(value, list):
         entries = cast("list[object]", value)
         return [found for each in entries for found in _keys(each, at)]
     if not isinstance(value, str) or not value:
         return []
-    named = bool(_NAME.search(at)) and not _NAMES_A_VARIABLE.fullmatch(value)
+    named = bool(at and _NAME.search(at[-1])) and not _NAMES_A_VARIABLE.fullmatch(value)
     return [at] if named or _VALUE.search(value) else []

@@ -1,8 +1,8 @@
 """Specs: the short texts that name answerers on the command line, as objects.
 
 `expert` · `FILE.py:NAME` · `vote:K:SPEC` · `RULE[SPEC, SPEC, …]` · `faulty:P:SPEC` and
-`faulty:P:MODE:SPEC` · `student:DIR` · `recorded:FILE:FIELD` · `gullible` · `looping` ·
-`malformed`.
+`faulty:P:MODE:SPEC` · `student:DIR` · `recorded:FILE:FIELD` · `chat:PROVIDER:MODEL` · `gullible` ·
+`looping` · `malformed`.
 """
 
 import re
@@ -23,7 +23,6 @@ from decomposition.consensus import known_rule
 from workbench.exits import stop
 
 LATER: Final = {
-    "chat": "chat models",
     "human": "people",
 }
 MAX_VOTES: Final = 64
@@ -67,7 +66,7 @@ def cast(
         spec: As in the module's docstring.
         expert: Makes the task's scripted overseer, for `expert`.
         seed: Of the faulty doubles.
-        recorded: Those of `recorded_in` the spec, by their own specs.
+        recorded: Those of `recorded_in` and of `chats_in` the spec, by their own specs.
 
     Raises:
         Complaint: There is no such answerer.
@@ -120,15 +119,20 @@ def answerer(
         return load(spec)
     if spec.startswith(RECORDED):
         stop(f"recorded answers are for `ask` and `amplify`; {spec[:80]!r} cannot act here")
+    if head == "chat":
+        from workbench.chat import chat_answerer
+
+        return chat_answerer(spec)
     if head in LATER:
         stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
     near = get_close_matches(
-        head, ["expert", "vote", "faulty", "student", "recorded", *_DOUBLES], 1
+        head, ["expert", "vote", "faulty", "student", "recorded", "chat", *_DOUBLES], 1
     )
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return stop(
         f"no answerer is called {spec[:80]!r}{hint}\n"
-        "name one as expert, FILE.py:NAME, student:DIR, vote:K:SPEC or RULE[SPEC, SPEC]"
+        "name one as expert, chat:PROVIDER:MODEL, FILE.py:NAME, student:DIR, vote:K:SPEC or "
+        "RULE[SPEC, SPEC]"
     )
 
 
@@ -195,6 +199,12 @@ def _files_of_leaf(spec: str) -> list[Path]:
 def recorded_in(spec: str) -> list[str]:
     """The specs of recorded answers in a spec, each once."""
     return list(dict.fromkeys(leaf for leaf in _leaves(spec) if leaf.startswith(RECORDED)))
+
+
+def chats_in(spec: str) -> list[str]:
+    """The specs of chat models in a spec, each once."""
+    leaves = [leaf for leaf in _leaves(spec) if leaf == "chat" or leaf.startswith("chat:")]
+    return list(dict.fromkeys(leaves))
 
 
 def recorded_parts(spec: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from decomposition.actions import Given, Reply
 from decomposition.answerers.base import Answerer
 from decomposition.consensus import closing
 from decomposition.errors import BadAnswerer
+from decomposition.spend import Attempt, Estimate
 from decomposition.view import View
 
 Mode = Literal["random", "colluding", "fixed"]
@@ -56,6 +57,8 @@ class Faulty(Answerer):
         self.reads_symbols = inner.reads_symbols
         self.instant = inner.instant
         self.file = inner.file
+        self.paid = inner.paid
+        self.provider = inner.provider
         self._inner = inner
         self._mode: Mode = mode
         self._wrong = wrong
@@ -65,14 +68,26 @@ class Faulty(Answerer):
     async def act(self, views: Sequence[View]) -> Sequence[Given]:
         """The inner turns, some of their closing answers replaced by wrong ones."""
         turns = await self._inner.act(views)
-        below, seeded = self._below, self._seeded.copy
-        given: list[Given] = []
-        for view, turn in zip(views, turns, strict=True):
-            state = seeded()
-            state.update(view.key)
-            draw = state.digest()
-            given.append(turn if draw >= below else self._spoilt(view, turn, draw))
-        return given
+        return [self._drawn(view, turn) for view, turn in zip(views, turns, strict=True)]
+
+    def estimate(self, view: View) -> Estimate:
+        """What the inner answerer can use."""
+        return self._inner.estimate(view)
+
+    async def attempt(self, view: View, call: str) -> Attempt:
+        """The inner attempt, its closing answer perhaps replaced by a wrong one."""
+        made = await self._inner.attempt(view, call)
+        return Attempt(self._drawn(view, made.given), made.usage)
+
+    async def close(self) -> None:
+        """Give up the inner answerer's connections."""
+        await self._inner.close()
+
+    def _drawn(self, view: View, turn: Given) -> Given:
+        state = self._seeded.copy()
+        state.update(view.key)
+        draw = state.digest()
+        return turn if draw >= self._below else self._spoilt(view, turn, draw)
 
     def _spoilt(self, view: View, turn: Given, draw: bytes) -> Given:
         place = closing(turn)
