@@ -72,7 +72,7 @@ def _best(report: Report) -> Record:
 def _table(report: Report) -> list[str]:
     """Ensemble and members, a line each."""
     names = short_names(report)
-    rows = [("", "right of all", "answered", "right of the answered")]
+    rows: list[Sequence[str]] = [("", "right of all", "answered", "right of the answered")]
     for record in (report.ensemble, *report.members):
         mark = " *" if record.name == report.best else ""
         unasked = f" ({record.unasked} not asked)" if record.unasked else ""
