@@ -31,6 +31,8 @@ AT: Final = "WORKBENCH_KILL_AT"
 """Read by the child alone: `WHERE:N`, the point at which it kills itself."""
 COUNTS: Final = "WORKBENCH_KILL_COUNTS"
 """Read by the child alone: the file in which the provider counts."""
+PAUSES: Final = "WORKBENCH_KILL_PAUSES"
+"""Read by the child alone: the factor of its pauses between two tries."""
 ACKNOWLEDGED: Final = "acknowledged.jsonl"
 """What the children were told to be durable, one commit a line: sessions with their events, calls
 whose intents it holds, calls whose receipts it holds."""
@@ -103,6 +105,7 @@ class Victim:
         environment: What the children find beside what this process has.
         counts: The file in which the provider counts; needed where a child ends as `sent`.
         preloaded: Modules that are imported before a child begins.
+        pauses: Factor of the children's pauses between two tries, so that a test need not wait.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Victim:
         environment: Mapping[str, str] | None = None,
         counts: Path | None = None,
         preloaded: Sequence[str] = PRELOADED,
+        pauses: float = 1.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_bytes(lines)
@@ -122,7 +126,7 @@ class Victim:
         self.store = folder / STORE
         self._options = tuple(options)
         self._always = tuple(always)
-        self._environment = {**(environment or {}), COUNTS: str(counts or "")}
+        self._environment = {**(environment or {}), COUNTS: str(counts or ""), PAUSES: str(pauses)}
         self._preloaded = tuple(preloaded)
 
     def arguments(self, cap: int | None = None) -> list[str]:
@@ -395,6 +399,7 @@ def child() -> None:
 
     where, _, number = os.environ.get(AT, "").partition(":")
     counts = os.environ.get(COUNTS, "")
-    armed(where, int(number or 0), Path(ACKNOWLEDGED), Path(counts) if counts else None)
+    pauses = float(os.environ.get(PAUSES) or 1)
+    armed(where, int(number or 0), Path(ACKNOWLEDGED), Path(counts) if counts else None, pauses)
     os.write(1, READY)
     main()

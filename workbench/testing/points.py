@@ -78,7 +78,9 @@ class Fuse:
         return (where, number) == (self._where, self._at)
 
 
-def armed(where: str, at: int, acknowledged: Path, counts: Path | None) -> None:
+def armed(
+    where: str, at: int, acknowledged: Path, counts: Path | None, pauses: float = 1.0
+) -> None:
     """Wrap the product, in this process alone.
 
     Args:
@@ -86,11 +88,12 @@ def armed(where: str, at: int, acknowledged: Path, counts: Path | None) -> None:
         at: Which of them, from 1.
         acknowledged: Where it is noted what was acknowledged.
         counts: Where the provider counts; needed for `sent`.
+        pauses: By how much pauses between two tries are shortened.
     """
     fuse = Fuse(where, at)
     _wrap_commits(fuse, acknowledged)
     _wrap_acceptance(fuse)
-    _wrap_pauses(fuse)
+    _wrap_pauses(fuse, pauses)
     _wrap_calls(fuse, counts)
 
 
@@ -168,14 +171,14 @@ def _wrap_acceptance(fuse: Fuse) -> None:
     Register.create_run = created
 
 
-def _wrap_pauses(fuse: Fuse) -> None:
+def _wrap_pauses(fuse: Fuse, pauses: float) -> None:
     from workbench.clock import SystemClock
 
     sleep = SystemClock.sleep
 
     async def slept(self: SystemClock, seconds: float) -> None:
         fuse.reached("retrying")
-        await sleep(self, seconds)
+        await sleep(self, seconds * pauses)
 
     SystemClock.sleep = slept
 
