@@ -27,6 +27,7 @@ from workbench.exits import Interrupted, complain, stop
 from workbench.files import check_output
 from workbench.inputs import Source, read_lines
 from workbench.places import files_of, open_store
+from workbench.recorded_traces import traces_at
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
 from workbench.terminal import BatchProgress
@@ -129,7 +130,7 @@ def _made(
         read = {Path(line.context) for line in lines if line.context}
         keep = [source.path, *files_of(store_at), *files_of_spec(options.by), *read]
         check_output(out, force=force, keep=keep)
-    return batch(lines, options, out)
+    return batch(lines, options, out, traces_at(store_at))
 
 
 def _found(store: Store, store_at: str, wanted: str, out: Path | None, *, force: bool) -> RunRecord:

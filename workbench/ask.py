@@ -1,6 +1,7 @@
 """Asking: one question deliberated, its tree and its answer."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from workbench.drawing import drawn
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.places import open_store
 from workbench.recorded_files import asking, recorded_answers
+from workbench.recorded_traces import recorded_trace, traces_at
 from workbench.safe_output import many, shown
 from workbench.terminal import LiveTree, width
 from workbench.wiring import (
@@ -77,7 +79,8 @@ def ask(
     posed = pose(question, options, context)
     # With the task's name the trace can be resumed without recognising the question again.
     options = replace(options, task=posed.task)
-    own = recorded_answers(options.by, [asking(posed.message, question)])
+    asked = [asking(posed.message, question)]
+    own = recorded_answers(options.by, asked, traces_at(store_at))
     setting, cast = setting_of(options, named(posed.task) if posed.task else None, recorded=own)
     kept = accepted(options, {posed.task: (setting, cast)})
     with open_store(store_at, make=True) as store:
@@ -145,7 +148,8 @@ def _recorded(store: Store, row: SessionRecord, by: str) -> dict[str, Answerer]:
     ((_, opened),) = store.entries(row.number, 1)
     if not isinstance(opened, Opened):
         return {}
-    return recorded_answers(by, [asking(opened.question)], quiet=True)
+    traces = partial(recorded_trace, store)
+    return recorded_answers(by, [asking(opened.question)], traces, quiet=True)
 
 
 def _ending_of(row: SessionRecord) -> Ending:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from workbench.files import write_whole
 from workbench.halts import Watch
 from workbench.inputs import Line
 from workbench.recorded_files import Asking, asking, recorded_answers
+from workbench.recorded_traces import Traces, recorded_trace
 from workbench.specs import Cast, recorded_in
 from workbench.wiring import (
     Accepted,
@@ -75,8 +77,19 @@ class Batch(Struct, frozen=True):
     options: Accepted
 
 
-def batch(lines: Sequence[Line], options: Options, out: Path | None = None) -> Batch:
+def batch(
+    lines: Sequence[Line],
+    options: Options,
+    out: Path | None = None,
+    traces: Traces | None = None,
+) -> Batch:
     """What a run is made of; nothing is stored yet.
+
+    Args:
+        lines: The questions.
+        options: Who answers them, and how.
+        out: Where the results go.
+        traces: Where recorded traces are found.
 
     Raises:
         Complaint: An option is out of range, or a line cannot be worked.
@@ -92,7 +105,7 @@ def batch(lines: Sequence[Line], options: Options, out: Path | None = None) -> B
         if recorded:
             asked.append(asking(posed.message, line.question, _own_id(line), line.where))
         new.append(NewLine(line.id, _input(line, posed.sha256), line.expected, options.seed))
-    found = recorded_answers(options.by, asked)
+    found = recorded_answers(options.by, asked, traces)
     settings = {task: _setting(line, options, task, found) for task, line in first.items()}
     return Batch(new, accepted(options, settings, out))
 
@@ -225,7 +238,7 @@ def recorded_of(store: Store, run: RunRecord, options: Accepted) -> dict[str, An
         posed = _posed_again(record, options)
         identifier = "" if record.get("numbered") else line.external
         asked.append(asking(posed.message, record["question"], identifier))
-    return recorded_answers(options.by, asked, quiet=True)
+    return recorded_answers(options.by, asked, partial(recorded_trace, store), quiet=True)
 
 
 def _unchanged(

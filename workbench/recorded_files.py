@@ -19,6 +19,7 @@ from decomposition.consensus import comparable
 from decomposition.hypertext import Message, write
 from workbench.exits import Exit, complain, stop
 from workbench.field_paths import lookup, paths_of, unknown
+from workbench.recorded_traces import Traces
 from workbench.records import Row, rows
 from workbench.specs import recorded_in, recorded_parts
 
@@ -53,25 +54,29 @@ def asking(root: Message, question: str = "", identifier: str = "", where: str =
 
 
 def recorded_answers(
-    by: str, asked: Sequence[Asking], *, quiet: bool = False
+    by: str, asked: Sequence[Asking], traces: Traces | None = None, *, quiet: bool = False
 ) -> dict[str, Answerer]:
     """The recorded answerers of a spec, by their own specs; each file is read once.
 
     Args:
-        by: A spec with any number of `recorded:FILE:FIELD` in it.
+        by: A spec with any number of `recorded:FILE:FIELD` and `recorded:TRACE` in it.
         asked: All questions of the run.
+        traces: Where traces are found; None where there is no store.
         quiet: Say nothing of questions without a record: they were spoken of before.
 
     Raises:
         Complaint: A file does not hold together, lacks a field, or answers one question twice.
     """
     fields: dict[str, dict[str, str]] = {}
+    found: dict[str, Answerer] = {}
     for spec in recorded_in(by):
         file, field = recorded_parts(spec)
-        if not field:
-            stop(f"{spec[:80]!r} names no file; write recorded:FILE.jsonl:FIELD")
-        fields.setdefault(file, {})[field] = spec
-    found: dict[str, Answerer] = {}
+        if field:
+            fields.setdefault(file, {})[field] = spec
+        elif traces is not None:
+            found[spec] = traces(file)
+        else:
+            stop(f"there is no store to find {spec[:80]!r} in")
     for file, specs in fields.items():
         shelf = _Shelf(Path(file), list(specs), asked)
         for row in rows(Path(file)):

@@ -192,6 +192,22 @@ def test_a_resumed_question_wants_the_same_answer(run: Run) -> None:
     assert (ran.code, ran.out) == (0, "1\n")
 
 
+def test_a_trace_is_answered_from(run: Run) -> None:
+    """Every question that was closed in it, by its text; others are abstained from."""
+    assert run("ask", "487 + 1956").code == 0
+    with Store.open("workbench.db", readonly=True) as store:
+        (row,) = store.register.sessions()
+    by = ("--by", f"recorded:{row.trace}")
+    ran = run("ask", "487 + 1956", *by)
+    assert (ran.code, ran.out) == (0, "2443\n")
+    assert run("ask", "48 + 195 + 1", *by).out == "244\n"
+    assert "has no answer to this question" in run("ask", "48 + 196", *by).err
+    lines([{"question": "487 + 1956"}, {"question": "48 + 195 + 1"}])
+    assert answers(run("amplify", "r.jsonl", *by)) == ["2443", "244"]
+    assert run("ask", "1 + 2", "--by", "recorded:last").code == 2
+    assert run("ask", "1 + 2", "--by", "recorded:t-000000000000").code == 2
+
+
 @pytest.mark.parametrize(
     ("by", "words"),
     [
