@@ -1,7 +1,8 @@
 """Documents: a file given as context, as a message tree whose sections are locked pointers.
 
 A Markdown heading opens a section that holds everything up to the next heading of its level;
-plain text is cut at blank lines into parts. Nothing in a document is read as a pointer.
+plain text is cut at blank lines into parts. Where views have a cap, everything is cut further,
+into pieces that have room in one (`pieces`). Nothing in a document is read as a pointer.
 """
 
 import re
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from decomposition.errors import BadTask
 from decomposition.hypertext import MAX_NESTING, Message, Pointer
+from decomposition.pieces import Section, fitted, fitted_rows, lines
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 PART_CHARACTERS: Final = 2_000
@@ -26,8 +28,13 @@ class _Section(Struct):
     parts: list[str | Pointer]
 
 
-def read_document(raw: bytes, name: str) -> Message:
-    """The message tree of a file; `name` decides whether it is Markdown.
+def read_document(raw: bytes, name: str, piece_bytes: int | None = None) -> Message:
+    """The message tree of a file; `name` decides what it is read as.
+
+    Args:
+        raw: What the file holds.
+        name: Its name: with a cap on pieces, tables end in `.csv`, `.tsv` or `.jsonl`.
+        piece_bytes: What a piece may take of a view; None for sections as they stand.
 
     Raises:
         BadTask: It is too long, not UTF-8, or holds NUL; the message names the place.
@@ -44,19 +51,63 @@ def read_document(raw: bytes, name: str) -> Message:
         line = text[: text.index("\0")].count("\n") + 1
         raise BadTask(f"{name}:{line}: the text holds a NUL character")
     text = text.replace("\r\n", "\n")
-    markdown = name.lower().endswith((".md", ".markdown"))
-    return from_markdown(text) if markdown else from_plain(text)
+    if piece_bytes is not None:
+        return in_pieces(text, name, piece_bytes)
+    return from_markdown(text) if _is_markdown(name) else from_plain(text)
+
+
+def _is_markdown(name: str) -> bool:
+    return name.lower().endswith((".md", ".markdown"))
+
+
+def in_pieces(text: str, name: str, piece_bytes: int) -> Message:
+    """A text as pieces of which none takes more of a view than it may."""
+    kind = name.lower().rpartition(".")[2]
+    if kind in ("csv", "tsv", "jsonl", "ndjson"):
+        return fitted_rows(text, piece_bytes, header=kind in ("csv", "tsv"))
+    if _is_markdown(name):
+        return fitted(_sections(text), piece_bytes)
+    return fitted(Section(0, "", [*lines(text)]), piece_bytes)
+
+
+def _sections(text: str) -> Section:
+    """The sections of a Markdown text, with their lines."""
+    stack = [Section(0, "", [])]
+    fences = _Fences()
+    for line in lines(text):
+        heading = fences.heading(line.text)
+        if heading is None:
+            stack[-1].body.append(line)
+            continue
+        level = len(heading.group(1))
+        while stack[-1].level >= level:
+            stack.pop()
+        section = Section(level, heading.group(2), [])
+        stack[-1].body.append(section)
+        stack.append(section)
+    return stack[0]
+
+
+class _Fences:
+    """Fenced code, in which nothing is a heading."""
+
+    def __init__(self) -> None:
+        self._open = ""
+
+    def heading(self, line: str) -> re.Match[str] | None:
+        """The heading that a line is, if it is one; to be called line by line."""
+        fence = _FENCE.match(line)
+        if fence and self._open in ("", fence.group(1)):
+            self._open = "" if self._open else fence.group(1)
+        return None if self._open or fence else _HEADING.fullmatch(line.rstrip("\n"))
 
 
 def from_markdown(text: str) -> Message:
     """Sections by heading, nested by level; headings inside fenced code are text."""
     stack = [_Section(0, "", [])]
-    fenced = ""
+    fences = _Fences()
     for line in text.splitlines(keepends=True):
-        fence = _FENCE.match(line)
-        if fence and fenced in ("", fence.group(1)):
-            fenced = "" if fenced else fence.group(1)
-        heading = None if fenced or fence else _HEADING.fullmatch(line.rstrip("\n"))
+        heading = fences.heading(line)
         if heading is None:
             _add(stack[-1].parts, line)
             continue
