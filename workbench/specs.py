@@ -1,8 +1,8 @@
 """Specs: the short texts that name answerers on the command line, as objects.
 
 `expert` · `FILE.py:NAME` · `vote:K:SPEC` · `RULE[SPEC, SPEC, …]` · `faulty:P:SPEC` and
-`faulty:P:MODE:SPEC` · `student:DIR` · `recorded:FILE:FIELD` · `chat:PROVIDER:MODEL` · `gullible` ·
-`looping` · `malformed`.
+`faulty:P:MODE:SPEC` · `student:DIR` · `recorded:FILE:FIELD` · `recorded:TRACE` ·
+`chat:PROVIDER:MODEL` · `gullible` · `looping` · `malformed`.
 """
 
 import re
