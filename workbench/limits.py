@@ -4,6 +4,7 @@ from math import isfinite
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from workbench.exits import stop
 
@@ -27,6 +28,12 @@ class Limits(Struct, frozen=True):
 
 
 NO_LIMITS: Final = Limits()
+
+
+def over(limits: Limits, below: Limits) -> Limits:
+    """Limits, and where they say nothing those of others."""
+    pairs = zip(astuple(limits), astuple(below), strict=True)
+    return Limits(*(mine if mine is not None else other for mine, other in pairs))
 
 
 def count(text: str) -> int | None:

@@ -1,11 +1,12 @@
 """Wiring: names to objects. Joins tasks, answerers, policies and caps into a setting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from decomposition.answerers.base import Answerer
 from decomposition.caps import Caps
@@ -20,10 +21,20 @@ from decomposition.routing import Kind, Policy
 from decomposition.setting import Environs, Setting
 from decomposition.tasks import recognising, task_named
 from decomposition.tasks.base import AnyTask
-from workbench.exits import Complaint, Exit, stop
+from workbench.config import (
+    MAX_RATE,
+    NO_CONFIG,
+    Config,
+    ConfiguredCaps,
+    Rate,
+    load_config,
+    with_instructions,
+    with_prices,
+)
+from workbench.exits import Complaint, Exit, complain, stop
 from workbench.files import read_capped
-from workbench.limits import MAX_SECONDS, NO_LIMITS, Limits, check_limits
-from workbench.specs import NOTHING_RECORDED, Cast, absolute, cast, trained
+from workbench.limits import MAX_SECONDS, NO_LIMITS, Limits, check_limits, count, over
+from workbench.specs import NOTHING_RECORDED, Cast, absolute, cast, chats_in, trained
 
 Reuse = Literal["none", "memo", "joins", "joins-shared"]
 
@@ -77,6 +88,8 @@ class Options(Struct, frozen=True):
     """`PROVIDER=N`: calls a minute."""
     on_ambiguous: str = "retry"
     """What becomes of calls that were under way at a kill: retry, fail or ask."""
+    configured: Config = NO_CONFIG
+    """What the three files and the rates say, once they were read (`prepared`)."""
 
     @property
     def limits(self) -> Limits:
@@ -106,6 +119,67 @@ class Posed(Struct, frozen=True):
     """Name of its task, empty for none."""
     sha256: str = ""
     """Of its document, empty for none."""
+
+
+def prepared(options: Options) -> Options:
+    """The options with what the files that they name say; flags go before files.
+
+    Raises:
+        Complaint: A file cannot be read or does not hold together, or a rate is none.
+    """
+    check(options)
+    config = load_config(Path(options.config)) if options.config else NO_CONFIG
+    for warning in config.warnings:
+        complain(f"warning: {warning}")
+    if options.prices:
+        config = with_prices(config, Path(options.prices))
+    if options.instructions:
+        config = with_instructions(config, Path(options.instructions))
+    caps = over(options.limits, config.caps.run)
+    return replace(
+        options,
+        max_calls=caps.calls,
+        max_tokens=caps.tokens,
+        max_usd=caps.usd,
+        max_seconds=caps.seconds,
+        per_question=over(options.per_question, config.caps.session),
+        configured=replace(
+            config,
+            rate={**config.rate, **rates_of(options.rates)},
+            caps=ConfiguredCaps(),
+            warnings=(),
+        ),
+    )
+
+
+def rates_of(texts: tuple[str, ...]) -> dict[str, Rate]:
+    """Rates by provider.
+
+    Raises:
+        Complaint: One is no `PROVIDER=N`.
+    """
+    found: dict[str, Rate] = {}
+    for text in texts:
+        provider, _, number = text.partition("=")
+        calls = count(number)
+        if not provider or not calls or calls > MAX_RATE:
+            stop(f"--rate is PROVIDER=CALLS_A_MINUTE, such as openai=300, not {text[:60]!r}")
+        found[provider] = Rate(calls_per_minute=calls)
+    return found
+
+
+def recapped(kept: Accepted, options: Options) -> Accepted:
+    """What was accepted, with the caps that are given anew."""
+    caps = over(options.limits, kept.limits)
+    return replace(
+        kept,
+        max_calls=caps.calls,
+        max_tokens=caps.tokens,
+        max_usd=caps.usd,
+        max_seconds=caps.seconds,
+        per_question=over(options.per_question, kept.per_question),
+        on_ambiguous=options.on_ambiguous,
+    )
 
 
 def check(options: Options) -> None:
@@ -168,14 +242,16 @@ def setting_of(
     """
     check(options)
     student, bound = _student_of(options, task)
-    chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed, recorded)
+    known = {**chats_of(options), **recorded}
+    chosen = Cast((own,)) if own else cast(options.by, _expert_of(task), options.seed, known)
+    _check_prices(options, chosen.members)
     environment = task.primitives() if task is not None else None
     setting = Setting(
         policy=Policy(options.policy, bound),  # type: ignore[arg-type]
         overseer=chosen.members,
         student=student,
         environs=_environs(task, environment) if task is not None and environment else None,
-        caps=Caps(depth=options.depth, workspaces=options.workspaces),
+        caps=Caps(depth=options.depth, workspaces=options.workspaces, view_bytes=options.max_view),
         seed=options.seed,
         normalise=task.normalise if task is not None else comparison_of(options),
         memo=options.reuse == "memo",
@@ -191,6 +267,33 @@ def setting_of(
     samples = options.samples if options.samples > 1 else chosen.samples
     rule = chosen.rule if len(chosen.members) > 1 else options.rule
     return setting, Cast(chosen.members, samples, rule)
+
+
+def chats_of(options: Options) -> dict[str, Answerer]:
+    """The chat models that options name, by their specs; only here is LangChain loaded.
+
+    Raises:
+        Complaint: One cannot be asked.
+    """
+    specs = chats_in(options.by)
+    if not specs:
+        return {}
+    from workbench.chat import chat_answerer
+
+    return {spec: chat_answerer(spec, options.configured) for spec in specs}
+
+
+def _check_prices(options: Options, acting: Sequence[Answerer]) -> None:
+    """Nothing, if what is capped in money has a price.
+
+    Raises:
+        Complaint: Something has none.
+    """
+    if options.max_usd is not None or options.per_question.usd is not None:
+        from workbench.chat import require_prices
+
+        of = options.prices or options.config or "no configuration (--config, --prices)"
+        require_prices([options.limits, options.per_question], acting, of)
 
 
 def comparison_of(options: Options) -> Callable[[str], str]:

@@ -292,7 +292,7 @@ WHOLE_FILES: Final = (
         ("ask", ESCAPES, "--by", "echo.py:f"), before=ECHO, leaves=STORE,
     ),
     Case(
-        BEYOND, "questions that cannot be made", 2, ("--size",),
+        BEYOND, "questions that cannot be made", 2, ("a size of arithmetic is from 2",),
         ("tasks", "make", "arithmetic", "--size", "0", "--out", "q.jsonl", "--force"),
         before=put("q.jsonl", "mine"), after=holds("q.jsonl", b"mine"),
     ),
