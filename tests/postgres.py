@@ -24,7 +24,7 @@ NAMED: Final = "WORKBENCH_TEST_POSTGRES"
 """The variable that may name the folder of the programs."""
 NOBODY: Final = 65534
 """Who runs the server in place of root, whom it refuses."""
-_SETTINGS: Final = "-c listen_addresses='' -c fsync=off -c max_connections=40"
+_SETTINGS: Final = "-c listen_addresses='' -c max_connections=40"
 
 
 class NoServer(Exception):
@@ -32,8 +32,11 @@ class NoServer(Exception):
 
 
 @contextmanager
-def running() -> Generator[str]:
+def running(*, durable: bool = False) -> Generator[str]:
     """A server while the block lasts: the address of its database `postgres`.
+
+    Args:
+        durable: Wait for the disk at every commit, as a server in use does.
 
     Raises:
         NoServer: There are no programs, or they do not start.
@@ -46,7 +49,8 @@ def running() -> Generator[str]:
         data = folder / "data"
         _run(folder, programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
              "--no-sync", *_order(programs))  # fmt: skip
-        options = f"{_SETTINGS} -c unix_socket_directories='{folder}'"
+        sync = "on" if durable else "off"
+        options = f"{_SETTINGS} -c fsync={sync} -c unix_socket_directories='{folder}'"
         log = folder / "log"
         _run(folder, programs / "pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
         try:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from time import time_ns
+from time import monotonic, sleep, time_ns
 from typing import Any, Final, Protocol, TypeVar
 
 from traces.errors import (
@@ -24,6 +24,10 @@ from traces.errors import (
 
 PATIENCE_S: Final = 30.0
 """How long a writer waits for another process."""
+_FIRST_PAUSE_S: Final = 0.0002
+_LONGEST_PAUSE_S: Final = 0.003
+"""Pauses of a writer until it tries again. SQLite's own grow to 0.1 s, in which those that came
+later pass by again and again: of four writers, one then waits up to a second."""
 
 Row = tuple[Any, ...]
 Values = Sequence[object]
@@ -95,11 +99,16 @@ class Dialect(Protocol):
         """Do not wait for a lock; `on=False` for waiting again."""
         ...
 
+    def busy_s(self, error: Exception) -> float:
+        """How long to try again after an error in opening a transaction; 0 for not at all."""
+        ...
+
     def translated(self, error: Exception) -> TraceError:
         """Our error for one of the driver's."""
         ...
 
 
+_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NO_TEXT: Final = "Could not decode to UTF-8"
 """How SQLite's driver begins when a stored text is none."""
 
@@ -135,10 +144,14 @@ class Sqlite:
         waits_ms = 0 if on else int(self._patience_s * 1000)
         cursor.execute(f"PRAGMA busy_timeout = {waits_ms}")
 
+    def busy_s(self, error: Exception) -> float:
+        """The patience, where the file is locked."""
+        return self._patience_s if _code(error) in _LOCKED else 0.0
+
     def translated(self, error: Exception) -> TraceError:
         """Our error for one of SQLite's, by its code."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        code = _code(error)
+        if code in _LOCKED:
             message = (
                 f"{self._place} is locked by another process (waited {self._patience_s:g} s); "
                 "everything committed is safe, try again when that process is done"
@@ -149,6 +162,10 @@ class Sqlite:
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.InterfaceError):
             return Unstorable(f"a value cannot be stored: {error}")
         return StoreFailed(f"{self._place} cannot be used now: {error}")
+
+
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def damaged(place: str, error: Exception) -> StoreDamaged:
@@ -198,6 +215,10 @@ class Server:
         # 0 would mean for ever.
         waits_ms = 1 if on else max(1, int(self._patience_s * 1000))
         cursor.execute(f"SET lock_timeout = {waits_ms}")
+
+    def busy_s(self, error: Exception) -> float:  # noqa: ARG002 - as on SQLite
+        """Nothing: the server waits itself, and lets in who came first."""
+        return 0.0
 
     def translated(self, error: Exception) -> TraceError:
         """Our error for one of the driver's."""
@@ -363,14 +384,29 @@ class Database:
 
     def _begin(self, cursor: Cursor, *, wait: bool, beside: bool) -> None:
         begin = self.dialect.begin_beside if beside else self.dialect.begin
-        if wait:
+        if wait and not self.on_sqlite:
             self._opened(cursor, begin)
             return
         self.dialect.hurry(cursor, on=True)
         try:
-            self._opened(cursor, begin)
+            if wait:
+                self._queued(cursor, begin)
+            else:
+                self._opened(cursor, begin)
         finally:
             self.dialect.hurry(cursor, on=False)
+
+    def _queued(self, cursor: Cursor, begin: str) -> None:
+        """Open a transaction as soon as nobody else writes, with short pauses in between."""
+        began, pause_s = monotonic(), _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._opened(cursor, begin)
+            except self.dialect.error as error:
+                if monotonic() - began >= self.dialect.busy_s(error):
+                    raise
+            sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _opened(self, cursor: Cursor, begin: str) -> None:
         try:

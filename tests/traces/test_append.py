@@ -58,6 +58,17 @@ def test_who_read_an_earlier_state_appends_nothing(site: str) -> None:
         assert verify(store).ok
 
 
+def test_the_very_same_events_are_appended_once(site: str) -> None:
+    """Of two that append equal events by equal authors, the second is told as of any others."""
+    with Store.open(site) as one, Store.open(site) as other:
+        read = one.register.session(recorded(one, 5).number)
+        one.append(read, [("0", Noted("mine"), EXPERT)])
+        with pytest.raises(Conflict, match="another process appended"):
+            other.append(read, [("0", Noted("mine"), EXPERT)])
+        assert other.register.session(read.number).count == 6
+        assert verify(one, refold=False).ok
+
+
 def test_as_many_events_with_another_head_are_a_conflict(store: Store) -> None:
     """The head is compared, not the count alone."""
     one, two = recorded(store, 5), recorded(store, 5)
