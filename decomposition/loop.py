@@ -17,7 +17,7 @@ from decomposition.errors import EngineBug, Fenced, RunStopped
 from decomposition.flights import Call, Came, Flight, Flights, Job, Landing
 from decomposition.memo import actions, audited, choose, keeps
 from decomposition.node import Node
-from decomposition.paying import GIVEN_UP, Paying, called, pause_s, provider_of
+from decomposition.paying import Paying, called, pause_s, provider_of
 from decomposition.ports import (
     Account,
     Authorship,
@@ -178,17 +178,16 @@ class Loop:
         return halt
 
     async def _give_up(self, flights: list[Flight]) -> None:
-        """End calls that are under way, of which we know no more than that we gave them up."""
+        """End calls that are under way; nobody learns what came of them, or what they cost."""
         await self._flights.give_up(flights)
         for flight in flights:
             if flight.intent is not None:
-                self._paying.settle(flight.intent, GIVEN_UP, 0, None)
+                self._paying.abandon(flight.intent)
 
     async def _drop(self, lost: frozenset[int]) -> None:
         """Let go of sessions that others have taken over: nothing of them takes effect here."""
         self._open = [session for session in self._open if session.number not in lost]
-        gone = [each for each in self._flights if each.job and each.job.session.number in lost]
-        await self._flights.give_up(gone)
+        await self._give_up([each for each in self._flights if _is_of(each, lost)])
         self._paying.drop(lost)
 
     # -- turns of the loop -------------------------------------------------------------------
@@ -591,3 +590,7 @@ class Loop:
             usage.tokens_out,
             usage.cost_usd,
         )
+
+
+def _is_of(flight: Flight, sessions: frozenset[int]) -> bool:
+    return flight.job is not None and flight.job.session.number in sessions

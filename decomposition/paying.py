@@ -23,7 +23,6 @@ from decomposition.ports import GO, Account, Clock, Permit, Ungranted
 from decomposition.spend import NO_DUES, NO_USAGE, Attempt, Dues, Intent, Receipt, Standing, Usage
 
 NOTHING_USED: Final = Usage(0, 0, 0.0)
-GIVEN_UP: Final = Came("failed", None, NO_USAGE, "given up: this was cancelled")
 _CALL_BYTES: Final = 12
 _MOST: Final = 10**9
 """Tokens or dollars that one call may report."""
@@ -88,6 +87,11 @@ class Paying:
         for each in self.due:
             self._undo(each)
         self.due = []
+
+    def abandon(self, intent: Intent) -> None:
+        """Count a call that was given up as its reserve; its line stays as of one under way."""
+        if self._account is not None:
+            self._account.settle(intent.session, intent.estimate, NO_USAGE)
 
     def drop(self, sessions: frozenset[int]) -> None:
         """Let everything be of sessions that others have taken over."""

@@ -619,6 +619,15 @@ class Session:
         self.tree.apply(path, event)
         self.staged.append((path, event, authorship))
 
+    def fail(self, path: str, failed: Failed) -> None:
+        """End a workspace that would be shown to its answerer next; any other is left as it is.
+
+        To be called after `resume`, before anything of it is shown.
+        """
+        node = self.tree.nodes.get(path)
+        if node is not None and not (node.workspace.closed or node.workspace.waiting):
+            self._stage(path, failed, self._engine)
+
     # -- taking back -------------------------------------------------------------------------
 
     def withdraw(self, number: int, committed: Sequence[Signed], by: Authorship) -> Withdrawal:

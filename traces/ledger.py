@@ -71,6 +71,11 @@ _KEYS: Final[dict[By, tuple[str, str]]] = {
     "answerer": ("0", "a.identity"),
     "standing": ("0", "standing"),
 }
+_UNSETTLED: Final = (
+    " AND standing IN ('', 'ambiguous') AND NOT EXISTS (SELECT 1 FROM ledger later "
+    "WHERE later.session = ledger.session AND later.path = ledger.path "
+    "AND later.human_s IS NULL AND later.wall_us > ledger.wall_us)"
+)
 AMBIGUOUS: Final = "ambiguous"
 _PAGE: Final = 200
 """Lines that are read at once."""
@@ -399,6 +404,16 @@ class Ledger:
     def open_intents(self, *, run: int | None = None, session: int | None = None) -> list[Line]:
         """Calls that are under way, or were when their process died."""
         return self.lines(run=run, session=session, standing="")
+
+    def unsettled(self, *, run: int | None = None, session: int | None = None) -> list[Line]:
+        """Calls of which nobody knows what came, where nothing was asked since.
+
+        These are what `--on-ambiguous` is about; those under way in a live process are among
+        them.
+        """
+        where, values = _where(run, session)
+        rows = self._database.rows(f"{_SHOWN}{where}{_UNSETTLED}{_IN_ORDER}", values)
+        return [Line(*row) for row in rows]
 
     # -- reading -------------------------------------------------------------------------------
 
