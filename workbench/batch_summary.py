@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from traces.ledger import Totals
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store
 from workbench.ballots import ensemble_of, units_of
@@ -68,8 +69,16 @@ class Summary(Struct):
     lookups: int = 0
     joins: int = 0
     memo_hits: int = 0
+    attempts: int = 0
+    """Requests of paid calls, those that came to nothing among them."""
     tokens: int = 0
+    """In and out, as far as they are known; so is the cost."""
     cost_usd: float = 0.0
+    unknown: int = 0
+    """Attempts of which not all is known; beside what is known they used the next two at most."""
+    reserved_tokens: int = 0
+    reserved_usd: float = 0.0
+    human_s: float = 0.0
     seconds: float = 0.0
 
 
@@ -93,6 +102,7 @@ def summarise(store: Store, run: RunRecord, *, votes: bool = False) -> Summary:
         if result.correct is not None:
             judged.append((result.correct, answered[-1], units[row.idx]))
         _count(summary, row)
+    _pay(summary, store.ledger.totals(run=run.number))
     _judge(summary, judged)
     if answered:
         summary.coverage = share_of(answered, list(units.values()))
@@ -114,6 +124,16 @@ def _count(summary: Summary, row: SessionRecord) -> None:
     summary.tokens += row.tokens
     summary.cost_usd += row.cost_usd
     summary.seconds += row.seconds
+
+
+def _pay(summary: Summary, totals: Totals) -> None:
+    """Take in what the ledger says, which also knows the attempts that came to nothing."""
+    if not totals.lines:
+        return
+    summary.attempts = totals.calls
+    summary.tokens, summary.cost_usd = totals.tokens, totals.cost_usd
+    summary.unknown, summary.human_s = totals.unknown, totals.human_s
+    summary.reserved_tokens, summary.reserved_usd = totals.reserved_tokens, totals.reserved_usd
 
 
 def _judge(summary: Summary, judged: Sequence[tuple[bool, bool, int]]) -> None:
@@ -197,11 +217,23 @@ def _costs(summary: Summary) -> list[str]:
     """What was paid, and for one correct answer."""
     each = summary.per_correct
     parts: list[str] = []
-    if summary.tokens or summary.cost_usd:
-        parts.append(f"paid: {summary.tokens} tokens, ${summary.cost_usd:.4f}")
+    if summary.attempts or summary.tokens or summary.cost_usd:
+        parts.append(f"paid: {_paid(summary)}")
     if each is not None and (parts or summary.calls):
         words = f"{each.calls:.2f} calls"
         if parts:
             words += f", {each.tokens:.0f} tokens, ${each.cost_usd:.6f}"
         parts.append(f"a correct answer took {words}")
     return ["; ".join(parts)] if parts else []
+
+
+def _paid(summary: Summary) -> str:
+    known = f"{summary.tokens} tokens, ${summary.cost_usd:.4f}"
+    if summary.attempts:
+        known = f"{many(summary.attempts, 'request')}, {known}"
+    if not summary.unknown:
+        return known
+    return (
+        f"{known}, and of {summary.unknown} not all is known: up to "
+        f"{summary.reserved_tokens} tokens, ${summary.reserved_usd:.4f} more"
+    )
