@@ -57,6 +57,11 @@ def size(workspace: Workspace) -> int:
     return len(view(bare, _LOOK).text.encode())
 
 
+def room_for(question: Message) -> int:
+    """The least cap on views with which a question can be seen."""
+    return size(Workspace("", question, (), LOW)) + RESERVE_BYTES
+
+
 def check_room(after: Workspace, before: Workspace, view_bytes: int, what: str) -> None:
     """Nothing, if the view after an action has room.
 
@@ -82,11 +87,11 @@ def check_question(question: Message, view_bytes: int) -> None:
     Raises:
         IllegalAction: He would not.
     """
-    taken = size(Workspace("", question, (), LOW))
-    if taken > usable(view_bytes):
+    needed = room_for(question)
+    if needed > view_bytes:
         raise IllegalAction(
-            f"a subquestion of {taken} bytes has no room in a view of {view_bytes}: ask about "
-            f"less, or point to what it is about"
+            f"a subquestion of {needed - RESERVE_BYTES} bytes has no room in a view of "
+            f"{view_bytes}: ask about less, or point to what it is about"
         )
 
 

@@ -17,6 +17,8 @@ from decomposition.errors import BadTask
 from decomposition.hypertext import escape, parse
 from decomposition.memo import Choice
 from decomposition.message import Message, Pointer
+from decomposition.pieces import cut_title
+from decomposition.room import piece_room, room_for
 from decomposition.routing import Kind, Policy
 from decomposition.setting import Environs, Setting
 from decomposition.tasks import recognising, task_named
@@ -377,16 +379,18 @@ def pose(question: str, options: Options, context: Path | None = None, sha256: s
     task = task_of(question, options)
     if context is not None:
         raw = document(context, sha256)
-        message = _with_document(question, raw, context.name)
+        asked_of_it = _with_document(question, raw, context.name, options.max_view)
+        message = _in_sight(asked_of_it, options.max_view)
         return Posed(message, options.fuel or DEFAULT_FUEL, "", hashed(raw).hexdigest())
     found = task.parse_root(question) if task is not None else None
     if task is None or found is None:
-        return Posed(Message.of(question), options.fuel or DEFAULT_FUEL, "")
+        message = _in_sight(Message.of(question), options.max_view)
+        return Posed(message, options.fuel or DEFAULT_FUEL, "")
     asked, facts = found
     # What a cascade's student does not answer costs a step before the overseer takes it over.
     steps = 2 if options.policy == "cascade" else 1
     fuel = options.fuel or steps * task.fuel(asked, options.node_samples)
-    return Posed(task.root(asked, facts), fuel, task.name)
+    return Posed(_in_sight(task.root(asked, facts), options.max_view), fuel, task.name)
 
 
 def task_of(question: str, options: Options) -> AnyTask | None:
@@ -417,9 +421,27 @@ def document(path: Path, sha256: str = "") -> bytes:
     return raw
 
 
-def _with_document(question: str, raw: bytes, name: str) -> Message:
+def _in_sight(message: Message, max_view: int | None) -> Message:
+    """A root question of which a view has room for all that is not behind pointers.
+
+    Raises:
+        Complaint: It has not.
+    """
+    if max_view is not None and (needed := room_for(message)) > max_view:
+        stop(
+            f"the question needs a view of {needed} bytes, more than --max-view {max_view}\n"
+            f"give --max-view {needed} or more, or put what it is about into a --context"
+        )
+    return message
+
+
+def _with_document(question: str, raw: bytes, name: str, max_view: int | None) -> Message:
     nothing = parse(escape(question), lambda _: Pointer())
-    pointer = Pointer(message=read_document(raw, name), title=name)
+    if max_view is None:
+        pointer = Pointer(message=read_document(raw, name), title=name)
+    else:
+        pieces = read_document(raw, name, piece_room(max_view))
+        pointer = Pointer(message=pieces, title=cut_title(name))
     return Message((*nothing.parts, "\n\nContext: ", pointer))
 
 
