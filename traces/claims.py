@@ -71,6 +71,9 @@ class Claims:
         self.holder = holder
         self._ttl_s = seat.ttl_s
         self._seat = seat
+        self.fences: dict[int, int] = {}
+        """Fencing numbers of the sessions that were claimed here; what they are paid stands under
+        them in the ledger."""
         self._mine: dict[int, Lease] = {}
         self._ended: set[int] = set()
         """Sessions whose lease goes back once it is written how they ended."""
@@ -112,6 +115,7 @@ class Claims:
             self._mine.pop(number, None)
         self._ended.clear()
         self._mine |= {n: leases[session_resource(trace)] for n, _, trace, _ in chosen}
+        self.fences.update((n, leases[session_resource(trace)].fence) for n, _, trace, _ in chosen)
         self._lost -= self._mine.keys()
         return rows
 

@@ -96,6 +96,7 @@ class Crew:
         self._claims = claims
         self._watch = watch
         self._on_wait = on_wait
+        claims.fences = store.ledger.fences
         self._left: set[int] = set()
         self._worked = 0
 
