@@ -143,10 +143,17 @@ def woken(workspace: Workspace, shown: tuple[Shown, ...], fuel: int) -> Workspac
     )
 
 
-def unshown(workspace: Workspace, reason: str) -> Workspace:
-    """The workspace once an unlock for which its view had no room is refused; it is paid for."""
+def unshown(workspace: Workspace, reason: str, fuel: int) -> Workspace:
+    """The workspace once an unlock for which its view had no room is refused; it is paid for.
+
+    Args:
+        workspace: As it waits.
+        reason: Why it is refused.
+        fuel: What comes back unspent of the answers that are there.
+    """
     return replace(
         workspace,
+        fuel=workspace.fuel + fuel,
         waiting=(),
         wait="all",
         refusal=reason,

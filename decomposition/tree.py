@@ -277,10 +277,20 @@ class Tree:
         node = self._node(path)
         node.epoch += 1
         if event.refused:
-            node.workspace = unshown(node.workspace, event.refused)
-            node.trail.append(merkle.mark(Refused(event.refused)))
-            return
-        self._wake(node, event.pointers)
+            self._withhold(node, event.refused)
+        else:
+            self._wake(node, event.pointers)
+
+    def _withhold(self, node: Node, reason: str) -> None:
+        """Refuse an unlock of what is there; unspent fuel comes back as if it was shown."""
+        fuel = 0
+        for name in self.there(node):
+            slot = self._slot_behind(node, node.workspace, name)
+            if slot is not None and slot.asker is node and "." not in name:
+                fuel += slot.unspent
+                slot.unspent = 0
+        node.workspace = unshown(node.workspace, reason, fuel)
+        node.trail.append(merkle.mark(Refused(reason)))
 
     def _wake(self, node: Node, names: tuple[str, ...]) -> None:
         """Show content to a workspace; unspent fuel comes back with an answer.

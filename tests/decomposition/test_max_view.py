@@ -121,7 +121,10 @@ def asks_and_looks(answers: str, wait: str = "all") -> Scripted:
 
 
 def test_an_unlock_without_room_is_refused_in_words() -> None:
-    """The refusal names what is too large and what can be done; it costs the one fuel."""
+    """The refusal names what is too large and what can be done; it costs the one fuel.
+
+    What the answers did not use comes back, so that something else can be done about them.
+    """
     told: Options = {"caps": capped(CAP), "fuel": 50, "keep": True}
     session, entries = deliberate("root", asks_and_looks("xx"), **told)
     (woken,) = [event for event in events_at(entries, "0") if isinstance(event, Woken)]
@@ -131,7 +134,8 @@ def test_an_unlock_without_room_is_refused_in_words() -> None:
         "them, or ask a subquestion that points there"
     )
     assert answer(session).startswith("refused: ")
-    assert session.tree.nodes["0"].workspace.fuel == 50 - 47 - len(("ask", "unlock", "reply"))
+    spent = len(("ask", "unlock", "reply")) + 2 * len(("reply",))
+    assert session.tree.nodes["0"].workspace.fuel == 50 - spent
 
 
 def test_all_is_shown_or_nothing() -> None:
