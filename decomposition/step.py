@@ -44,6 +44,7 @@ from decomposition.hypertext import (
     is_simple,
     write_out,
 )
+from decomposition.quoting import place_of, why_not
 from decomposition.room import answer_room, check_answer, check_question, check_room
 from decomposition.workspace import MAX_REFUSALS, Workspace
 
@@ -303,7 +304,7 @@ def _span(workspace: Workspace, quote: Quote) -> Span:
     """Where a quotation stands in its source.
 
     Raises:
-        IllegalAction: The pointer is not unlocked, or the text is not there to the letter.
+        IllegalAction: The pointer is not unlocked, or the text is not there.
     """
     name, text = quote.pointer, _text(quote.text, "quotation")
     if name == "$q":
@@ -313,10 +314,10 @@ def _span(workspace: Workspace, quote: Quote) -> Span:
         source = {shown: content for shown, content, _ in workspace.shown}.get(name)
     if not isinstance(source, Message):
         raise IllegalAction(f"{name} is not unlocked, so nothing can be quoted from it")
-    start = "\0".join(part for part in source.parts if isinstance(part, str)).find(text)
-    if start < 0 or not text or "\0" in text:
-        raise IllegalAction(f"{name} does not contain the quoted text")
-    return Span(name, start, start + len(text))
+    place = place_of(text, source)
+    if place is None:
+        raise IllegalAction(why_not(name, text, source))
+    return Span(name, *place)
 
 
 def _needs_two(workspace: Workspace) -> None:

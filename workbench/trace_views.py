@@ -21,8 +21,10 @@ from workbench.doings import Doings, doings
 from workbench.drawing import drawn, rows
 from workbench.exits import Exit, stop
 from workbench.places import open_store
+from workbench.quotations import Quotation, quotations
 from workbench.safe_output import as_ascii, cut, line, many
 from workbench.terminal import width as terminal_width
+from workbench.view_sizes import largest_view, was_capped
 
 _ANCHOR: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
@@ -69,6 +71,15 @@ class Recorded(Struct, frozen=True):
     def tree(self) -> Tree:
         """The tree that the events come to."""
         return fold((record.path, record.event) for record in self.records)
+
+    @property
+    def largest_view(self) -> int | None:
+        """Bytes of the longest view, where views had a cap; else None."""
+        return largest_view(self.records) if was_capped(self.records) else None
+
+    def quotations(self, tree: Tree) -> dict[str, tuple[Quotation, ...]]:
+        """What is quoted, by path."""
+        return quotations(self.records, tree)
 
     @property
     def doings(self) -> dict[str, Doings]:
@@ -126,9 +137,10 @@ def shown_tree(store_at: str, trace: str, look: Look, *, path: str, json: bool) 
     if path:
         node = _workspace_at(tree, path)
         did = found.doings.get(node.path, Doings())
+        quoted = found.quotations(tree).get(node.path, ())
         if json:
-            return json_text.dumps({"trace": found.row.trace, **_node_json(node, did)})
-        return look.text(_workspace(node, did))
+            return json_text.dumps({"trace": found.row.trace, **_node_json(node, did, quoted)})
+        return look.text(_workspace(node, did, quoted))
     if json:
         return json_text.dumps(_tree_json(found, tree))
     return "\n".join([*_heading(found, look), *_drawn(found, tree, look)])
@@ -156,6 +168,8 @@ def _heading(found: Recorded, look: Look) -> list[str]:
     last = records[-1].number
     place = f"event {last} of {row.count - 1}" if look.at is not None else f"{row.count} events"
     lines = [look.cut(f"{row.trace}  {row.status}  {place}  {_time(row.opened_us)}")]
+    if (largest := found.largest_view) is not None:
+        lines.append(look.cut(f"largest view {largest} bytes"))
     gone = sum(record.redacted for record in records)
     if gone or found.stale:
         marks = f"{gone} redacted, {len(found.stale)} stale (they depend on what was taken away)"
@@ -176,7 +190,7 @@ def _workspace_at(tree: Tree, path: str) -> Node:
     return node
 
 
-def _workspace(node: Node, did: Doings) -> str:
+def _workspace(node: Node, did: Doings, quoted: Sequence[Quotation]) -> str:
     workspace = node.workspace
     lines = [f"path: {node.path}", f"question: {line(write(workspace.question, '$q'), 2000)}"]
     for number, ask in enumerate(workspace.asks, 1):
@@ -189,10 +203,17 @@ def _workspace(node: Node, did: Doings) -> str:
     lines.append(f"answerer: {line(did.answerer, 2000)}")
     lines.append(f"fuel left: {workspace.fuel}")
     lines.append(f"outcome: {line(_said(workspace.outcome), 2000)}")
+    lines += map(_quotation_line, quoted)
     lines += [f"detail: {line(detail, 2000)}" for detail in did.details]
     if did.marks:
         lines.append(f"marks: {', '.join(did.marks)}")
     return "\n".join(lines)
+
+
+def _quotation_line(quoted: Quotation) -> str:
+    title = f" ({line(quoted.title, 200)})" if quoted.title else ""
+    said = f'"{line(quoted.text, 2000)}"' if quoted.text else "(taken away)"
+    return f"quotes {quoted.pointer}{title}, {quoted.start} to {quoted.end}: {said}"
 
 
 def _said(outcome: Outcome | None) -> str:
@@ -204,7 +225,7 @@ def _said(outcome: Outcome | None) -> str:
 
 
 def _tree_json(found: Recorded, tree: Tree) -> dict[str, Any]:
-    did = found.doings
+    did, quoted = found.doings, found.quotations(tree)
     return {
         "trace": found.row.trace,
         "event": found.records[-1].number,
@@ -212,13 +233,15 @@ def _tree_json(found: Recorded, tree: Tree) -> dict[str, Any]:
         "status": found.row.status,
         "answer": found.row.answer,
         "digest": found.row.digest,
+        "largest_view": found.largest_view,
         "workspaces": [
-            _node_json(node, did.get(node.path, Doings())) for node in tree.nodes.values()
+            _node_json(node, did.get(node.path, Doings()), quoted.get(node.path, ()))
+            for node in tree.nodes.values()
         ],
     }
 
 
-def _node_json(node: Node, did: Doings) -> dict[str, Any]:
+def _node_json(node: Node, did: Doings, quoted: Sequence[Quotation]) -> dict[str, Any]:
     workspace = node.workspace
     return {
         "path": workspace.path,
@@ -231,6 +254,7 @@ def _node_json(node: Node, did: Doings) -> dict[str, Any]:
         "refusal": workspace.refusal,
         "outcome": None if workspace.outcome is None else _said(workspace.outcome),
         "failed": isinstance(workspace.outcome, Failure),
+        "quotes": msgspec.to_builtins(quoted),
         **msgspec.to_builtins(did),
     }
 
