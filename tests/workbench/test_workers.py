@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,18 @@ def undisturbed(site: str, run: Run) -> list[tuple[str, str, str]]:
     return ends("alone.db")
 
 
-def test_workers_share_a_run(site: str, run: Run) -> None:
+def paid(site: str) -> Counter[str]:
+    """How many lines of the ledger came to what."""
+    with Store.open(site, readonly=True) as store:
+        lines = store.ledger.lines(run=store.register.find_run(RUN).number)
+    assert len(lines) == sum(often().values())
+    return Counter(line.standing for line in lines)
+
+
+@pytest.mark.parametrize("costs", [False, True], ids=["free", "paid"])
+def test_workers_share_a_run(site: str, run: Run, *, costs: bool) -> None:
     """Each of three gets a part, each question is asked once, and all end when the run does."""
-    crowd(site, 18)
+    crowd(site, 18, paid=costs)
     Path(MEET).write_text("3")
     workers = [worker(site, "--concurrency", "2") for _ in range(3)]
     assert [each.end(60) for each in workers] == [0, 0, 0], workers[0].errors()
@@ -60,12 +70,13 @@ def test_workers_share_a_run(site: str, run: Run) -> None:
     assert len({pid for pid, _ in asked()}) == 3
     assert status(site) == "finished"
     assert nobody_holds(site)
+    assert not costs or paid(site) == {"answered": 18 * 4}
     assert ends(site) == undisturbed(site, run)
 
 
 def test_a_killed_workers_questions_are_taken_over(site: str, run: Run) -> None:
-    """At once, on the same machine: what it recorded stays, and the digests are the same."""
-    crowd(site, 6)
+    """At once, on the same machine; only what was under way is asked again, and stands so."""
+    crowd(site, 6, paid=True)
     Path(STALL).write_text("right")
     victim = worker(site, "--concurrency", "4")
     until(lambda: sum("right" in what for what in often()) == 4)
@@ -77,12 +88,13 @@ def test_a_killed_workers_questions_are_taken_over(site: str, run: Run) -> None:
     assert "6 answered" in ran.err
     again = [what for what, times in often().items() if times == 2]
     assert sorted(again) == sorted(what for what in killed if "right" in what)
+    assert paid(site) == {"answered": 6 * 4, "ambiguous": 4}
     assert ends(site) == undisturbed(site, run)
 
 
 def test_a_worker_that_woke_up_late_changes_nothing(site: str, run: Run) -> None:
     """Its leases ran out while it was stopped, and somebody else took over: it is told so."""
-    crowd(site, 3)
+    crowd(site, 3, paid=True)
     Path(STALL).write_text("right")
     with start(["worker", RUN, "--store", site, "--concurrency", "2"], Path.cwd()) as sleeper:
         until(lambda: sum("right" in what for what in often()) == 2)
@@ -95,28 +107,31 @@ def test_a_worker_that_woke_up_late_changes_nothing(site: str, run: Run) -> None
         taken_over = ends(site)
         sleeper.send_signal(signal.SIGCONT)
         assert sleeper.wait(60) == 0
+    assert paid(site) == {"answered": 3 * 4, "ambiguous": 2}
     assert ends(site) == taken_over == undisturbed(site, run)
 
 
 def test_a_stolen_question_is_let_go(run: Run) -> None:
-    """The worker drops it and works the others; when the thief is gone it goes on with it."""
-    found = crowd("workbench.db", 3)
+    """The worker pays for nothing more of it and works the others, until the thief is gone."""
+    found = crowd("workbench.db", 3, paid=True)
     Path(STALL).write_text("left of line 1.")
     with start(["worker", RUN, "--concurrency", "3"], Path.cwd()) as robbed:
-        until(lambda: "reply left of line 1." in often())
+        until(lambda: "reply right of line 1." in often())
         with Store.open("workbench.db") as store:
             stolen = store.register.sessions(found.number)[1]
+            until(lambda: len(store.ledger.open_intents(session=stolen.number)) == 1)
             with store.database.writing() as writer:
                 writer.run("UPDATE lease SET expires_us = 0 WHERE resource LIKE 'session:%'")
             lease = acquire(store.database, f"session:{stolen.trace}", ELSEWHERE)
             Path(STALL).unlink()
             until(lambda: store.register.progress(found.number).get("answered") == 2)
-            count = store.register.session(stolen.number).count
-            until(lambda: "reply line 2." in often())
-            assert store.register.session(stolen.number).count == count
+            (under_way,) = store.ledger.open_intents(session=stolen.number)
+            assert under_way.fence == lease.fence - 1
+            assert sum("line 1." in what for what, times in often().items() if times == 1) == 3
             release(store.database, lease)
         assert robbed.wait(60) == 0
     assert often()["reply left of line 1."] == 2
+    assert paid("workbench.db") == {"answered": 3 * 4, "ambiguous": 1}
     assert ends("workbench.db") == undisturbed("workbench.db", run)
 
 
