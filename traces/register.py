@@ -146,6 +146,36 @@ class Register:
             sql = "UPDATE run SET status = ?, finished_us = ?, config = ?, seal = ? WHERE id = ?"
             writer.run(sql, (status, finished_us, run.config, run_seal(run), number))
 
+    def again(self, number: int, statuses: Sequence[Status]) -> int:
+        """Have lines of a run worked once more, in sessions of their own; how many.
+
+        The earlier sessions stand alone from then on, with the options of the run; what they
+        were paid stays in its account.
+
+        Args:
+            number: Of the run.
+            statuses: Only lines whose session has one of these.
+
+        Raises:
+            StoreStopped: The store does not take it; nothing has changed.
+        """
+        self.flush()
+        with self._database.writing() as writer:
+            run = RunRecord(*writer.rows(f"{_RUN} WHERE id = ?", (number,))[0])
+            wanted = f"run = ? AND status IN ({marks(len(statuses))})"
+            rows = writer.rows(f"{_ANY} WHERE {wanted} ORDER BY idx", (number, *statuses))
+            for earlier in (SessionRecord(*row) for row in rows):
+                alone = replace(earlier, run=None, config=run.config)
+                values = astuple(alone)[1 : 1 + len(_SEALED)]
+                writer.run(_CHANGE, (*values, seal(*values), earlier.number))
+                new = SessionRecord(0, _new_trace(), number, earlier.idx, 0, "waiting")
+                _opened(writer, replace(new, seed=earlier.seed))
+            if rows:
+                open_again = replace(run, status="stopped", finished_us=None)
+                sql = "UPDATE run SET status = ?, finished_us = NULL, seal = ? WHERE id = ?"
+                writer.run(sql, (open_again.status, run_seal(open_again), number))
+        return len(rows)
+
     def runs(self, limit: int = 100) -> list[RunRecord]:
         """The newest runs, the latest first."""
         rows = self._database.rows(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,))
@@ -329,7 +359,7 @@ class Register:
         first: int = 0,
         limit: int = 1_000_000,
     ) -> list[SessionRecord]:
-        """Sessions in the order of their numbers, which within a run is the order of lines.
+        """Sessions in the order of their numbers, those of a run in the order of lines.
 
         Args:
             run: Only those of this run.
@@ -345,7 +375,9 @@ class Register:
         if statuses:
             wanted.append(f"status IN ({marks(len(statuses))})")
             values += statuses
-        sql = f"{_ANY} WHERE {' AND '.join(wanted)} ORDER BY id LIMIT ?"
+        # A line that was tried again has a session with a higher number than those after it.
+        order = "id" if run is None else "idx, id"
+        sql = f"{_ANY} WHERE {' AND '.join(wanted)} ORDER BY {order} LIMIT ?"
         return [SessionRecord(*row) for row in self._database.rows(sql, (*values, limit))]
 
     def newest(self, limit: int = 50) -> list[SessionRecord]:

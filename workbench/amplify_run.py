@@ -4,12 +4,15 @@ import re
 import sys
 import time
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
-from traces.record import RunRecord
+from decomposition.errors import RunStopped
+from traces.errors import StoreStopped
+from traces.leases import hold
+from traces.record import FINISHED, RunRecord, Status
 from traces.store import Store
 from workbench.batch import (
     Batch,
@@ -21,94 +24,121 @@ from workbench.batch import (
     work,
     write_results,
 )
+from workbench.batch_progress import BatchProgress
 from workbench.batch_summary import Summary, summarise
-from workbench.cli_options import DEFAULT_STORE
-from workbench.exits import Interrupted, complain, stop
+from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.files import check_output
+from workbench.going_on import resuming, say_unused, told_stop
 from workbench.inputs import Source, read_lines
 from workbench.places import files_of, open_store
 from workbench.recorded_traces import traces_at
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
-from workbench.terminal import BatchProgress
-from workbench.wiring import Options, check
-from workbench.worker import Reason
+from workbench.wiring import Options, check, prepared
 
-FLAGS: Final = {
-    "workspaces": "--max-workspaces",
-    "timeout_s": "--timeout",
-    "rates": "--rate",
-}
-"""Options whose flags are not their names."""
-CHANGEABLE: Final = (
-    "max_calls",
-    "max_tokens",
-    "max_usd",
-    "max_seconds",
-    "per_question",
-    "on_ambiguous",
-)
-"""Options that `--resume` takes anew."""
-PASSWORD: Final = re.compile(r"(//[^:/@]*):[^/]*@")
-"""In an address of a store; nothing that is printed has it."""
+AGAIN: Final[dict[str, tuple[Status, ...]]] = {"failed": ("failed",), "abstained": ("abstained",)}
+"""Which lines `--only` tries again."""
+AGAIN_TOLD: Final = {"failed": "has failed", "abstained": "was abstained"}
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def amplify(
-    source: Source | None,
-    options: Options,
-    store_at: str,
-    *,
-    name: str,
-    resume: str,
-    out: Path | None,
-    force: bool,
-    concurrency: int | None,
-) -> tuple[Summary, str]:
-    """Start or resume a run and write its results; what stopped it, empty for nothing.
+class Wish(Struct, frozen=True):
+    """What should be worked, and where its results go."""
+
+    source: Source | None
+    """The questions of a new run; None for one that goes on."""
+    options: Options
+    store_at: str
+    name: str = ""
+    resume: str = ""
+    out: Path | None = None
+    force: bool = False
+    concurrency: int | None = None
+    only: str = ""
+    """Of a run that goes on: `failed` or `abstained`, the lines that are tried again."""
+
+
+class Came(Struct, frozen=True):
+    """What a run came to."""
+
+    summary: Summary
+    stopped: str = ""
+    """Why it stopped, and how it goes on; empty if it is complete."""
+    code: Exit = Exit.DONE
+
+
+def amplify(wish: Wish) -> Came:
+    """Start or resume a run and write its results.
 
     Raises:
         Complaint: The arguments do not fit together.
     """
-    if (source is None) == (not resume):
+    if (wish.source is None) == (not wish.resume):
         stop("give either a file of questions or --resume RUN")
+    if wish.only and wish.only not in AGAIN:
+        stop(f"--only must be one of {', '.join(AGAIN)}, not {wish.only[:40]!r}")
+    if wish.only and not wish.resume:
+        stop("--only is for --resume RUN")
+    options = wish.options if wish.resume else prepared(wish.options)
     check(options)
-    made: Batch | None = None
-    if source is not None:
-        made = _made(source, options, store_at, out, force=force)
-    new_name = "" if resume else _run_name(name)
-    with open_store(store_at, make=not resume) as store:
+    made = None
+    if wish.source is not None:
+        made = _made(wish.source, options, wish.store_at, wish.out, force=wish.force)
+    new_name = "" if wish.resume else _run_name(wish.name)
+    with open_store(wish.store_at, make=not wish.resume) as store:
         if made is None:
-            say_unused(options, "--run" if name else "")
-            run = _found(store, store_at, resume, out, force=force)
+            say_unused(options, "--run" if wish.name else "")
+            run = _found(store, wish)
         else:
             run = accept(store, new_name, made)
-        try:
-            reason = _worked(store, run, options.max_calls, concurrency)
-        except KeyboardInterrupt as error:
-            raise Interrupted(f"go on with: {resuming(run.name, store_at)}") from error
-        if out is not None:
-            write_results(store, run, out)
-        else:
-            _print_results(store, run)
-        cap = options_of(store.register.find_run(run.name)).max_calls
-        return summarise(store, run, votes=True), told_stop(run.name, reason, cap, store_at)
+        return _came(store, run, wish)
 
 
-def _worked(store: Store, run: RunRecord, max_calls: int | None, concurrency: int | None) -> Reason:
-    """Work what is left of a run, with its progress; how that ended."""
-    unfinished = summarise(store, run).unfinished
-    if not unfinished:
-        return "complete"
+def _came(store: Store, run: RunRecord, wish: Wish) -> Came:
+    """Work what is left of a run, and write its results."""
+    code, stopped = _worked(store, run, wish)
+    if wish.out is not None:
+        write_results(store, run, wish.out)
+    else:
+        _print_results(store, run)
+    return Came(summarise(store, run, votes=True), stopped, code)
+
+
+def _worked(store: Store, run: RunRecord, wish: Wish) -> tuple[Exit, str]:
+    """Work what is left of a run, with its progress; how that ended, and what to say of it."""
+    finished = _finished(store, run)
+    if finished == run.total:
+        return Exit.DONE, ""
+    again = resuming(run.name, wish.store_at)
     complain(f"run {run.name}: {many(run.total, 'question')}; resume with --resume {run.name}")
-    progress = BatchProgress(run.total, run.total - unfinished)
+    progress = BatchProgress(run.total, finished)
     try:
         ended = work(
-            store, run, max_calls=max_calls, concurrency=concurrency, on_end=progress.ended
+            store,
+            run,
+            given=wish.options if wish.resume else None,
+            concurrency=wish.concurrency,
+            on_account=progress.watch,
+            on_progress=progress.tick,
+            on_end=progress.ended,
         )
-        return ended.reason
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"go on with: {again}") from error
+    except StoreStopped:
+        raise
+    except RunStopped as error:
+        store.register.change_run(run.number, "stopped")
+        return Exit.PROVIDER, f"{error}\nwhat is there is kept; go on with: {again}"
     finally:
         progress.close()
+    kept = options_of(store.register.find_run(run.name))
+    stopped = told_stop(run.name, ended.reason, kept, wish.store_at)
+    return Exit.STOPPED if stopped else Exit.DONE, stopped
+
+
+def _finished(store: Store, run: RunRecord) -> int:
+    counts = store.register.progress(run.number)
+    return sum(counts.get(status, 0) for status in FINISHED)
 
 
 def _print_results(store: Store, run: RunRecord) -> None:
@@ -133,69 +163,37 @@ def _made(
     return batch(lines, options, out, traces_at(store_at))
 
 
-def _found(store: Store, store_at: str, wanted: str, out: Path | None, *, force: bool) -> RunRecord:
+def _found(store: Store, wish: Wish) -> RunRecord:
     """The run that is resumed.
 
     Raises:
         Complaint: The results may not go where they shall go.
     """
-    run = store.register.find_run(wanted)
+    run, out = store.register.find_run(wish.resume), wish.out
     if run.kind != "amplify":
         stop(f"{run.name} is a run of `workbench {run.kind}`; it goes on with its folder")
     kept = options_of(run)
     if out is not None:
         own = bool(kept.out) and out.resolve() == Path(kept.out).resolve()
-        keep = [*files_of(store_at), *files_of_spec(kept.by), *contexts_of(store, run)]
-        check_output(out, force=force or own, keep=keep)
+        keep = [*files_of(wish.store_at), *files_of_spec(kept.by), *contexts_of(store, run)]
+        check_output(out, force=wish.force or own, keep=keep)
+    if wish.only:
+        return _again(store, run, wish.only)
     if run.status == "finished":
         complain(f"{run.name} is already complete")
     return run
 
 
-def resuming(run: str, store_at: str) -> str:
-    """The command that goes on with a run."""
-    return f"workbench amplify --resume {run}{in_store(store_at)}"
-
-
-def in_store(store_at: str) -> str:
-    """The option that names a store, where it must be named; its password is not repeated."""
-    shown_at = PASSWORD.sub(r"\1:***@", store_at)
-    return "" if store_at == DEFAULT_STORE else f" --store {quote(shown_at)}"
-
-
-def say_unused(options: Options, *others: str) -> None:
-    """Name the options that are not used beside `--resume`; others are given by their flags."""
-    unused = [flag for flag in others if flag]
-    unused += [
-        FLAGS.get(field, f"--{field.replace('_', '-')}")
-        for field in Options.__struct_fields__
-        if field not in CHANGEABLE and getattr(options, field) != getattr(Options(), field)
-    ]
-    if unused:
-        complain(f"what is resumed goes on as it was accepted; not used: {', '.join(unused)}")
-
-
-def told_stop(run: str, reason: Reason, cap: int | None, store_at: str) -> str:
-    """What to say of a run that could not go on: why, and the command that goes on."""
-    if reason == "complete":
-        return ""
-    if reason == "capped" and cap is not None:
-        return how_to_go_on(f"amplify --resume {run}", cap, store_at)
-    why = {
-        "paused": "paused by `workbench run pause`; calls under way have landed",
-        "cancelled": "cancelled by `workbench run cancel`; calls under way were given up",
-        "halted": "stopped: what is left is halted by `workbench run pause` or `cancel`",
-    }.get(reason, "stopped at a cap")
-    return f"{why}; what is there is kept\nlift that and go on with: {resuming(run, store_at)}"
-
-
-def how_to_go_on(command: str, cap: int, store_at: str) -> str:
-    """What to say where a cap on calls stopped something: the command that goes on."""
-    store = in_store(store_at)
-    return (
-        f"stopped at the cap of {many(cap, 'call')}; what is there is kept\n"
-        f"go on with: workbench {command} --max-calls N{store}   (N more than {cap})"
-    )
+def _again(store: Store, run: RunRecord, only: str) -> RunRecord:
+    """The run with new sessions for the lines that failed, or for those that were abstained."""
+    with hold(store, f"run:{run.name}"):
+        count = store.register.again(run.number, AGAIN[only])
+    if not count:
+        complain(f"no line of {run.name} {AGAIN_TOLD[only]}")
+    else:
+        lines = many(count, "line")
+        complain(f"{lines} of {run.name} will be tried again; what was recorded of them is kept")
+    return store.register.find_run(run.name)
 
 
 def _run_name(name: str) -> str:

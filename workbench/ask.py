@@ -11,22 +11,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from decomposition.answerers.base import Answerer
+from decomposition.errors import RunStopped
 from decomposition.events import Failed, Opened
 from decomposition.hypertext import Failure, write
 from decomposition.tree import Tree, fold
+from traces.errors import StoreStopped
 from traces.leases import hold
+from traces.ledger import Totals
 from traces.record import FINISHED, Ending, Record, SessionRecord
 from traces.store import Store, now_us
-from workbench.account import CallLimit
-from workbench.amplify_run import how_to_go_on, in_store, say_unused
+from workbench.account import opened
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted, doings
 from workbench.drawing import drawn
 from workbench.exits import Exit, Interrupted, complain, stop
+from workbench.going_on import in_store, say_unused
+from workbench.limits import NO_LIMITS, over
 from workbench.places import open_store
 from workbench.recorded_files import asking, recorded_answers
 from workbench.recorded_traces import recorded_trace, traces_at
 from workbench.safe_output import many, shown
+from workbench.spend_text import capped, paid
 from workbench.terminal import LiveTree, width
 from workbench.wiring import (
     Accepted,
@@ -35,6 +40,8 @@ from workbench.wiring import (
     check,
     named,
     pose,
+    prepared,
+    recapped,
     setting_as_accepted,
     setting_of,
 )
@@ -55,6 +62,8 @@ class Asked(Struct, frozen=True):
     records: tuple[Record, ...]
     stopped: str = ""
     """How to go on where a cap stopped it; empty where none did."""
+    totals: Totals = Totals()
+    """What was paid."""
 
     @property
     def tree(self) -> Tree:
@@ -75,7 +84,7 @@ def ask(
     Raises:
         Complaint: The options or the question do not hold together.
     """
-    check(options)
+    options = prepared(options)
     posed = pose(question, options, context)
     # With the task's name the trace can be resumed without recognising the question again.
     options = replace(options, task=posed.task)
@@ -116,10 +125,11 @@ def resume(
         kept = msgspec.json.decode(row.config, type=Accepted)
         if row.status in FINISHED:
             complain(f"{row.trace} is already complete")
-            return Asked(question, row, _ending_of(row), tuple(store.records(row.number)))
+            totals = store.ledger.totals(session=row.number)
+            records = tuple(store.records(row.number))
+            return Asked(question, row, _ending_of(row), records, totals=totals)
         setting, cast = setting_as_accepted(kept, kept.task, _recorded(store, row, kept.by))
-        if options.max_calls is not None:
-            kept = replace(kept, max_calls=options.max_calls)
+        kept = recapped(kept, options)
         store.register.begin(row.number, now_us(), msgspec.json.encode(kept).decode())
         work = _Work(store, store_at, kept)
         with hold(store, f"session:{row.trace}"):
@@ -169,14 +179,29 @@ class _Work:
         row = task.row
         ending = self._worked(task, LiveTree(ascii_only=ascii_only))
         records = tuple(self._store.records(row.number))
-        return Asked(question, row, ending, records, self._stopped(row, ending))
+        totals = self._store.ledger.totals(session=row.number)
+        return Asked(question, row, ending, records, self._stopped(row, ending), totals)
 
     def _worked(self, task: Task, live: LiveTree) -> Ending:
         ends: list[Outcome] = []
-        made = counted(self._store.records(task.row.number)).calls if task.row.count else 0
-        account = CallLimit(self._options.max_calls, made)
+        number, ledger = task.row.number, self._store.ledger
+        made = counted(self._store.records(number)).calls if task.row.count else 0
+        made -= ledger.totals(session=number).turns
+        options = self._options
+        account = opened(
+            ledger,
+            over(options.limits, options.per_question),
+            session=number,
+            rates=options.configured.rate,
+            made=made,
+        )
         deliberation = Deliberation(
-            self._store, account, on_progress=live.update, on_end=ends.append, keep=True
+            self._store,
+            account,
+            on_progress=live.update,
+            on_end=ends.append,
+            keep=True,
+            on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
         )
         memo = self._options.reuse == "memo"
         try:
@@ -184,6 +209,11 @@ class _Work:
         except KeyboardInterrupt as error:
             live.close()
             raise Interrupted(*self._interrupted(task.row)) from error
+        except StoreStopped:
+            raise
+        except RunStopped as error:
+            live.close()
+            stop("\n".join([str(error), *self._interrupted(task.row)]), Exit.PROVIDER)
         finally:
             live.close()
         return ends[0].ending
@@ -216,10 +246,11 @@ class _Work:
         ]
 
     def _stopped(self, row: SessionRecord, ending: Ending) -> str:
-        cap = self._options.max_calls
-        if ending.status != "stopped" or cap is None:
+        if ending.status != "stopped":
             return ""
-        return how_to_go_on(f"ask --resume {row.trace}", cap, self._store_at)
+        limits = over(self._options.limits, self._options.per_question)
+        store = in_store(self._store_at)
+        return capped(f"ask --resume {row.trace}", limits, NO_LIMITS, store)
 
 
 def print_tree(asked: Asked, store_at: str, *, ascii_only: bool) -> None:
@@ -239,10 +270,12 @@ def print_tree(asked: Asked, store_at: str, *, ascii_only: bool) -> None:
     typer.echo(
         f"{asked.row.trace}: {many(ending.workspaces, 'workspace')}, "
         f"{many(ending.calls, 'call')}, {many(ending.lookups, 'look-up')}, "
-        f"{many(ending.joins, 'join')}, {ending.seconds:.2f} s\n"
-        f"look again: {look}",
+        f"{many(ending.joins, 'join')}, {ending.seconds:.2f} s",
         err=True,
     )
+    if asked.totals.calls:
+        typer.echo(paid(asked.totals), err=True)
+    typer.echo(f"look again: {look}", err=True)
 
 
 def print_answer(asked: Asked) -> None:
@@ -273,6 +306,9 @@ def as_json(asked: Asked) -> str:
         "calls": ending.calls,
         "lookups": ending.lookups,
         "joins": ending.joins,
+        "requests": asked.totals.calls,
+        "tokens": ending.tokens,
+        "cost_usd": ending.cost_usd,
         "seconds": round(ending.seconds, 6),
     }
     text = json.dumps(record, ensure_ascii=True)

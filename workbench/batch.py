@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from decomposition.answerers.base import Answerer
 from decomposition.errors import BadTask
@@ -22,7 +21,7 @@ from traces.halts import lift
 from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
 from traces.store import Store, now_us
-from workbench.account import CallLimit
+from workbench.account import Account, opened
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted
 from workbench.exits import Complaint, Exit, stop
@@ -43,6 +42,7 @@ from workbench.wiring import (
     document,
     named,
     pose,
+    recapped,
     setting_as_accepted,
     setting_of,
     task_of,
@@ -154,12 +154,13 @@ def _at(line: Line) -> str:
     return f"{line.where}: " if line.where else ""
 
 
-def work(
+def work(  # noqa: PLR0913 - what looks on has a callback each
     store: Store,
     run: RunRecord,
     *,
-    max_calls: int | None = None,
+    given: Options | None = None,
     concurrency: int | None = None,
+    on_account: Callable[[Account], None] | None = None,
     on_progress: Callable[[Sequence[Session]], None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
     on_wait: Callable[[dict[str, int]], None] | None = None,
@@ -168,7 +169,8 @@ def work(
     """Work what is left of a run, beside others that work it; how that ended here.
 
     Args:
-        max_calls: The run's cap from now on; None for the one that it has.
+        given: Their caps are the run's from now on; None for those that it has.
+        on_account: Gets the account of the run before anything is spent.
         on_wait: See `Crew`.
         joining: Work as one of any number of workers. Otherwise this is the one process that
             goes on with the run: it lifts what halted it, and sets its cap.
@@ -178,8 +180,8 @@ def work(
         RunStopped: The store or an answerer cannot go on.
     """
     options = options_of(run)
-    if max_calls is not None:
-        options = replace(options, max_calls=max_calls)
+    if given is not None:
+        options = recapped(options, given)
     at_once = concurrency or SESSIONS_AT_ONCE
     with ExitStack() as held:
         if not joining:
@@ -187,7 +189,17 @@ def work(
         recorded = recorded_of(store, run, options)
         settings = _unchanged(store, run, options, recorded)
         _begin(store, run, options, joining=joining)
-        account = CallLimit(options.max_calls, _calls_made(store, run))
+        account = opened(
+            store.ledger,
+            options.limits,
+            run=run.number,
+            per_session=options.per_question,
+            rates=options.configured.rate,
+            made=_unpaid_made(store, run),
+            sets=not joining,
+        )
+        if on_account is not None:
+            on_account(account)
         claims = held.enter_context(claiming(store.database, store.register, run))
         watch = Watch(store.database, run.number, claims)
         crew = Crew(store, run, claims, watch, on_wait=on_wait)
@@ -198,7 +210,12 @@ def work(
                 on_end(outcome)
 
         deliberation = Deliberation(
-            store, account, on_progress=on_progress, on_end=ended, reins=watch
+            store,
+            account,
+            on_progress=on_progress,
+            on_end=ended,
+            reins=watch,
+            on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
         )
         tasks = _tasks(store, run, options, settings, recorded)
         share = Share(claims, at_once, tasks)
@@ -254,13 +271,17 @@ def _unchanged(
     return {task: setting_as_accepted(options, task, recorded) for task in options.answerers}
 
 
-def _calls_made(store: Store, run: RunRecord) -> int:
-    """The calls of a run so far; those of a session that did not end stand in its events."""
-    return sum(
+def _unpaid_made(store: Store, run: RunRecord) -> int:
+    """The calls of a run so far that the ledger does not count.
+
+    Those of a session that did not end stand in its events.
+    """
+    made = sum(
         row.calls if row.status in FINISHED else counted(store.records(row.number)).calls
         for row in store.register.sessions(run.number)
         if row.count
     )
+    return made - store.ledger.totals(run=run.number).turns
 
 
 def _tasks(

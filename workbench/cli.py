@@ -19,7 +19,7 @@ from workbench.cli_trace import trace_app
 from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outermost, stop
 
 if TYPE_CHECKING:
-    from workbench.batch_summary import Summary
+    from workbench.amplify_run import Came
     from workbench.wiring import Options
 
 
@@ -158,8 +158,16 @@ def amplify(
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Go on with this run; `last` for the newest.")
     ] = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="WHICH",
+            help="With --resume: try the lines again that failed, or were abstained.",
+        ),
+    ] = "",
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Questions worked at once.")
+        int | None,
+        typer.Option(min=1, max=4096, help="Questions worked, and calls under way, at once."),
     ] = None,
     store: option.StoreOption = option.DEFAULT_STORE,
     force: Annotated[bool, typer.Option("--force", help="Replace an output file.")] = False,
@@ -174,30 +182,23 @@ def amplify(
     if file is None and (form or mapped):
         stop("--format and --map are for a file of questions")
     source = None if file is None else Source(file, form, mapping(mapped or ()))
-    summary, stopped = amplify_run.amplify(
-        source,
-        options,
-        store,
-        name=run,
-        resume=resume,
-        out=out,
-        force=force,
-        concurrency=concurrency,
+    came = amplify_run.amplify(
+        amplify_run.Wish(source, options, store, run, resume, out, force, concurrency, only)
     )
-    _print_summary(summary, out, json=json)
-    if stopped:
-        stop(stopped, Exit.STOPPED)
+    _print_came(came, out, json=json)
+    if came.stopped:
+        stop(came.stopped, came.code)
 
 
-def _print_summary(summary: "Summary", out: Path | None, *, json: bool) -> None:
+def _print_came(came: "Came", out: Path | None, *, json: bool) -> None:
     from workbench.batch_summary import described
 
     if json and out is not None:
         import msgspec
 
-        typer.echo(msgspec.json.encode(summary).decode())
+        typer.echo(msgspec.json.encode(came.summary).decode())
     else:
-        typer.echo(described(summary), err=True)
+        typer.echo(described(came.summary), err=True)
 
 
 @app.command(epilog="Example: workbench demo --out my-demo")

@@ -13,13 +13,14 @@ from traces.halts import Halted, Kind, put_halt
 from traces.leases import holder_of, this_process
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store, now_us
-from workbench.amplify_run import in_store, resuming, told_stop
 from workbench.batch import options_of, work
+from workbench.batch_progress import BatchProgress
 from workbench.batch_summary import Summary, summarise
 from workbench.exits import Interrupted, complain, stop
+from workbench.going_on import in_store, resuming, told_stop
 from workbench.places import open_store
 from workbench.safe_output import line, many
-from workbench.terminal import REPORT_S, BatchProgress
+from workbench.terminal import REPORT_S
 
 _PATH: Final = re.compile(r"0(:\d{1,9})?(\.\d{1,9}(:\d{1,9})?){0,512}")
 
@@ -58,15 +59,16 @@ def work_beside(store_at: str, wanted: str, *, concurrency: int | None) -> tuple
         try:
             ended = work(
                 store, run, concurrency=concurrency, joining=True,
-                on_end=progress.ended, on_wait=waiting.tell,
+                on_account=progress.watch, on_progress=progress.tick, on_end=progress.ended,
+                on_wait=waiting.tell,
             )  # fmt: skip
         except KeyboardInterrupt as error:
             again = f"workbench worker {run.name}{in_store(store_at)}"
             raise Interrupted(f"go on with: {again}") from error
         finally:
             progress.close()
-        cap = options_of(store.register.find_run(run.name)).max_calls
-        told = told_stop(run.name, ended.reason, cap, store_at)
+        kept = options_of(store.register.find_run(run.name))
+        told = told_stop(run.name, ended.reason, kept, store_at)
         return summarise(store, run), ended.worked, told
 
 

@@ -11,7 +11,6 @@ from rich.live import Live
 from rich.text import Text
 
 from decomposition.session import Session
-from workbench.deliberate import Outcome
 from workbench.drawing import drawn
 
 LEAST_COLUMNS = 20
@@ -59,35 +58,3 @@ class LiveTree:
         """Take the drawing away."""
         if self._live is not None:
             self._live.stop()
-
-
-class BatchProgress:
-    """Says how far a batch is: a changing line on a terminal, one every few seconds without."""
-
-    def __init__(self, total: int, done: int) -> None:
-        self._total = total
-        self._done = done
-        self._workspaces = 0
-        self._started = self._last = time.monotonic()
-        self._terminal = sys.stderr.isatty()
-
-    def ended(self, outcome: Outcome) -> None:
-        """Count one finished line."""
-        self._done += 1
-        self._workspaces += outcome.ending.workspaces
-        now = time.monotonic()
-        if now - self._last >= (REDRAW_S if self._terminal else REPORT_S):
-            self._last = now
-            self._say(now)
-
-    def close(self) -> None:
-        """End the changing line."""
-        if self._terminal:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-
-    def _say(self, now: float) -> None:
-        rate = self._workspaces / max(now - self._started, 1e-9)
-        text = f"{self._done}/{self._total} questions · {rate:,.0f} workspaces/s"
-        sys.stderr.write(f"\r\033[K{text}" if self._terminal else f"{text}\n")
-        sys.stderr.flush()

@@ -34,10 +34,10 @@ from traces.training_rows import (
     shown_digest,
 )
 from workbench.account import CallLimit
-from workbench.amplify_run import PASSWORD
 from workbench.deliberate import Deliberation, Task
 from workbench.derive import FUEL, Ground, RowsConfig, config_of, ground
 from workbench.exits import Exit, stop
+from workbench.going_on import PASSWORD
 from workbench.places import file_of, open_store
 from workbench.rounds.run_folder import Plan, RunFolder
 from workbench.specs import Cast
