@@ -16,6 +16,8 @@ from decomposition.message import Message, Pointer
 
 ENTRY_BYTES: Final = 44
 """What a pointer takes in a view beside its title: its name twice, and what stands around it."""
+ASK_BYTES: Final = 100
+"""What a question about it takes of the same view, if it is short."""
 TITLE_BYTES: Final = 72
 """Longest title; a longer heading is cut, and stands whole in its section."""
 
@@ -61,8 +63,12 @@ class Entry(Struct, frozen=True):
 
     @property
     def cost(self) -> int:
-        """Bytes of a view that it takes."""
-        return ENTRY_BYTES + len(self.pointer.title.encode())
+        """Bytes of a piece's room that it takes.
+
+        An outline with questions about all that it lists may take twice that room.
+        """
+        shown = ENTRY_BYTES + len(self.pointer.title.encode())
+        return max(shown, (shown + ASK_BYTES) // 2)
 
 
 def cost(text: str) -> int:
