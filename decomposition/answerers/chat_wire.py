@@ -86,8 +86,9 @@ class Wire:
         headers = self._headers
         if exchange.call:
             headers = {**headers, CALL_HEADER: exchange.call}
+        session = await self._open()
         try:
-            async with self._open().post(
+            async with session.post(
                 self._settings.address + path,
                 data=json.encode(payload),
                 headers=headers,
@@ -148,11 +149,13 @@ class Wire:
             )
         return TransientFault(f"no connection to {self._host}: {type(error).__name__}")
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._session is not None and self._loop is loop:
             return self._session
-        self._drop()
+        await self.close()
+        if self._session is not None:
+            return self._session  # opened by another call meanwhile
         address = urlsplit(self._settings.address)
         self._proxy = _proxy(address.scheme, address.hostname or "")
         self._loop = loop
@@ -172,23 +175,13 @@ class Wire:
         )
         return self._session
 
-    def _drop(self) -> None:
-        """Let go of what belongs to an event loop that does not run any more."""
-        if self._session is not None and self._session.connector is not None:
-            connector = self._session.connector
-            self._session.detach()
-            # A loop that is closed takes no more calls, and its sockets are closed with it.
-            with suppress(RuntimeError):
-                connector.close()
-        self._session = None
-
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        if self._session is not None and self._loop is asyncio.get_running_loop():
-            await self._session.close()
-            self._session = None
-        else:
-            self._drop()
+        session, self._session = self._session, None
+        if session is not None:
+            # Of an event loop that does not run any more nothing is left to wait for.
+            with suppress(RuntimeError):
+                await session.close()
 
 
 def _authorization(settings: ChatSettings, key: str) -> dict[str, str]:
