@@ -85,6 +85,12 @@ class Spent(Struct, frozen=True):
     max_us: int | None = None
 
     @property
+    def capped(self) -> bool:
+        """Whether it has a cap."""
+        caps = (self.max_calls, self.max_tokens, self.max_nano_usd, self.max_us)
+        return any(cap is not None for cap in caps)
+
+    @property
     def usd(self) -> float:
         """Money used and reserved."""
         return self.nano_usd / NANO

@@ -75,6 +75,8 @@ class Batch(Struct, frozen=True):
 
     lines: list[NewLine]
     options: Accepted
+    settings: dict[str, tuple[Setting, Cast]] = {}
+    """Who answers, by the name of the task."""
 
 
 def batch(
@@ -107,7 +109,7 @@ def batch(
         new.append(NewLine(line.id, _input(line, posed.sha256), line.expected, options.seed))
     found = recorded_answers(options.by, asked, traces)
     settings = {task: _setting(line, options, task, found) for task, line in first.items()}
-    return Batch(new, accepted(options, settings, out))
+    return Batch(new, accepted(options, settings, out), settings)
 
 
 def _own_id(line: Line) -> str:
@@ -196,7 +198,7 @@ def work(  # noqa: PLR0913 - what looks on has a callback each
             per_session=options.per_question,
             rates=options.configured.rate,
             made=_unpaid_made(store, run),
-            sets=not joining,
+            sets=not joining or not store.ledger.spent(run=run.number).capped,
         )
         if on_account is not None:
             on_account(account)
@@ -252,7 +254,7 @@ def recorded_of(store: Store, run: RunRecord, options: Accepted) -> dict[str, An
     asked: list[Asking] = []
     for line in store.register.lines(run.number):
         record = json.loads(line.input)
-        posed = _posed_again(record, options)
+        posed = posed_again(record, options)
         identifier = "" if record.get("numbered") else line.external
         asked.append(asking(posed.message, record["question"], identifier))
     return recorded_answers(options.by, asked, partial(recorded_trace, store), quiet=True)
@@ -295,7 +297,7 @@ def _tasks(
     lines = {line.idx: line for line in store.register.lines(run.number)}
 
     def task_of(row: SessionRecord) -> Task:
-        posed = _posed_again(json.loads(lines[row.idx].input), options)
+        posed = posed_again(json.loads(lines[row.idx].input), options)
         if posed.task not in settings:
             settings[posed.task] = setting_as_accepted(options, posed.task, recorded)
         setting, cast = settings[posed.task]
@@ -306,7 +308,7 @@ def _tasks(
     return task_of
 
 
-def _posed_again(record: Mapping[str, Any], options: Options) -> Posed:
+def posed_again(record: Mapping[str, Any], options: Options) -> Posed:
     """A question as it was accepted."""
     context = _path(record.get("context", ""))
     return pose(record["question"], options, context, record.get("sha256", ""))
@@ -332,7 +334,7 @@ def results(store: Store, run: RunRecord) -> Iterator[tuple[Result, SessionRecor
             row.calls,
             row.joins,
             row.tokens,
-            row.cost_usd,
+            round(row.cost_usd, 9),
             round(row.seconds, 6),
             _correct(question, row.answer if answered else None, labels.get(row.idx), options),
         )

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from traces.claims import seated
+from traces.claims import seated, session_resource
 from traces.halts import Halted, halts
-from traces.leases import holder_of
+from traces.leases import free, holder_of, known
 from traces.ledger import Line, Totals
 from traces.record import FINISHED, RunRecord
 from traces.spending import Spent
@@ -107,6 +107,7 @@ def shown_run(store_at: str, wanted: str, *, json: bool) -> str:
     """A run: its options, progress and spend, who works it, what is ambiguous or halted."""
     with open_store(store_at, readonly=True) as store:
         run = store.register.find_run(wanted)
+        under_way, ambiguous = _without_receipt(store, run)
         found = _run_json(store, run) | {
             "options": _options(run),
             "workers": seated(store.database, run),
@@ -116,12 +117,13 @@ def shown_run(store_at: str, wanted: str, *, json: bool) -> str:
                 for (_, who), totals in store.ledger.totals_by("answerer", run=run.number).items()
             },
             "by_standing": {
-                standing or "under way": totals.lines
+                standing or "without receipt": totals.lines
                 for (_, standing), totals in store.ledger.totals_by(
                     "standing", run=run.number
                 ).items()
             },
-            "ambiguous": [_call(store, each) for each in store.ledger.ambiguous(run=run.number)],
+            "under_way": [_call(store, each) for each in under_way],
+            "ambiguous": [_call(store, each) for each in ambiguous],
             "halts": [_halt_json(store, halt) for halt in halts(store.database, run.number)],
         }
     return json_text.dumps(found) if json else "\n".join(_told(found))
@@ -137,6 +139,23 @@ def _options(run: RunRecord) -> dict[str, Any]:
         for name in Options.__struct_fields__
         if name == "by" or getattr(kept, name) != getattr(usual, name)
     }
+
+
+def _without_receipt(store: Store, run: RunRecord) -> tuple[list[Line], list[Line]]:
+    """Calls under way in a process that holds their session, and those of unknown outcome."""
+    lines = store.ledger.open_intents(run=run.number)
+    traces = {each.session: store.register.session(each.session).trace for each in lines}
+    names = {number: session_resource(trace) for number, trace in traces.items()}
+    held = known(store.database, list(names.values()))
+    vacant = free(store.database, list(names.values()))
+    under_way = [
+        each
+        for each in lines
+        if (name := names[each.session]) not in vacant
+        and held[name][:2] == (each.holder, each.fence)
+    ]
+    left = [each for each in lines if each not in under_way]
+    return under_way, left + store.ledger.ambiguous(run=run.number)
 
 
 def _caps(spent: Spent) -> dict[str, float]:
@@ -184,13 +203,17 @@ def _told(found: dict[str, Any]) -> Iterator[str]:
     if found["by_standing"]:
         calls = ", ".join(f"{count} {name}" for name, count in found["by_standing"].items())
         yield line(f"calls: {calls}")
-    yield from _named("worker", (f"{seat}: {who}" for seat, who in found["workers"].items()))
+    yield from _named("workers", (f"{seat}: {who}" for seat, who in found["workers"].items()))
     yield from _named(
-        "ambiguous call",
+        "calls under way",
+        (f"{each['call']} {each['trace']}/{each['path']}" for each in found["under_way"]),
+    )
+    yield from _named(
+        "ambiguous calls",
         (f"{each['call']} {each['trace']}/{each['path']}" for each in found["ambiguous"]),
     )
     yield from _named(
-        "halt",
+        "halts",
         (
             f"{each['kind']} of {each['where'] or 'the run'}, {each['by']}"
             for each in found["halts"]
@@ -206,7 +229,7 @@ def _inner(text: str) -> str:
 def _named(noun: str, texts: Iterable[str]) -> Iterator[str]:
     every = list(texts)
     if every:
-        yield f"{many(len(every), noun)}:"
+        yield f"{noun}: {len(every)}"
     for text in every[:_NAMED]:
         yield _inner(text)
     if len(every) > _NAMED:
@@ -240,13 +263,13 @@ def ledger_text(store_at: str, wanted: str, *, limit: int, json: bool) -> str:
     rows = [
         (
             _time(each.wall_us),
-            each.standing or "under way",
+            each.standing or "no receipt",
             f"{traces[each.session]}/{each.path}",
             f"#{each.attempt}",
             f"{_number(each.tokens_in)}+{_number(each.tokens_out)}",
             "?" if each.cost_usd is None else _money(each.cost_usd),
-            each.answerer,
             each.fault,
+            each.answerer,
         )
         for each in lines
     ]

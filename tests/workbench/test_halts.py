@@ -74,8 +74,8 @@ def test_a_paused_run_lands_its_calls(site: str, run: Run) -> None:
 
 
 def test_a_cancelled_run_gives_up_its_calls(site: str, run: Run) -> None:
-    """The process ends while an answerer would go on for ever; what it asked is asked again."""
-    crowd(site, 2)
+    """The process ends while an answerer would go on for ever; the calls stand as ambiguous."""
+    crowd(site, 2, paid=True)
     Path(STALL).write_text("left")
     working = worker(site)
     until(lambda: sum("left" in what for what in often()) == 2)
@@ -86,6 +86,8 @@ def test_a_cancelled_run_gives_up_its_calls(site: str, run: Run) -> None:
     assert working.end(60) == 4
     assert "cancelled by `workbench run cancel`" in working.errors()
     assert status(site) == "stopped"
+    told = json.loads(run("run", "show", RUN, "--store", site, "--json").out)
+    assert [each["path"] for each in told["ambiguous"]] == ["0.1", "0.1"]
     Path(STALL).unlink()
     assert run("amplify", "--resume", RUN, "--store", site).code == 0
     again = {what for what, times in often().items() if times == 2}
