@@ -3,6 +3,7 @@
 They are read back from the record. Labels are for results alone.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -95,14 +96,14 @@ def _ballots(
 ) -> Iterator[tuple[Slot, Ballot]]:
     """Root and ballot of each finished line that has a label."""
     units = units_of(store, run)
+    asked = {each.idx: json.loads(each.input) for each in store.register.lines(run.number)}
     for row in store.register.sessions(run.number, FINISHED):
         label = labels.get(row.idx)
         tree = None if label is None else fold(store.entries(row.number), keep=True)
         if label is None or tree is None or tree.root.samples < 2:
             continue
         root = tree.root
-        task = task_of(_question(root), options)
-        compared = compared_by(options, task)
+        compared = compared_by(options, task_of(asked[row.idx]["question"], options))
         texts = _texts(tree)
         votes = tuple(None if text is None else compared(text) for text in texts)
         taken = root.verdict.winner if root.verdict is not None else None
@@ -117,10 +118,6 @@ def _ballots(
                 tuple(range(len(root.results), len(texts))),
             ),
         )
-
-
-def _question(root: Slot) -> str:
-    return "".join(part for part in root.question.parts if isinstance(part, str))
 
 
 def _texts(tree: Tree) -> Sequence[str | None]:

@@ -165,7 +165,7 @@ def absolute(spec: str) -> str:
     spec = spec.strip()
     found = _ENSEMBLE.fullmatch(spec)
     if found:
-        return f"{found[1]}[{', '.join(map(absolute, _listed(found[2])))}]"
+        return _absolute_list(found[1], [absolute(each) for each in _listed(found[2])])
     if spec.startswith("vote:"):
         _, count, inner = spec.split(":", 2) if spec.count(":") > 1 else (spec, "", "")
         return f"vote:{count}:{absolute(inner)}"
@@ -178,6 +178,18 @@ def absolute(spec: str) -> str:
         file, field = recorded_parts(spec)
         return f"{RECORDED}{Path(file).absolute()}:{field}" if field else spec
     return str(Path(spec).absolute()) if spec.rpartition(":")[0].endswith(".py") else spec
+
+
+def _absolute_list(rule: str, members: list[str]) -> str:
+    """`RULE[…]` of these members, which must be found in it again.
+
+    Raises:
+        Complaint: The path of a file cannot stand in a list.
+    """
+    spec = f"{rule}[{', '.join(members)}]"
+    if members_in(spec) != members:
+        stop(f"a file in {rule}[…] lies in a folder with a comma or a bracket in its name: {spec}")
+    return spec
 
 
 def files_of(spec: str) -> list[Path]:

@@ -224,6 +224,19 @@ def test_a_spec_that_is_none_is_wrong_usage(by: str, words: str, run: Run) -> No
     assert words in ran.err
 
 
+def test_a_folder_that_a_list_cannot_name_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run must go on in any folder, so that files of a list stand in it by their whole paths."""
+    Path("a,b").mkdir()
+    monkeypatch.chdir("a,b")
+    lines(ROWS)
+    assert answers(run("amplify", "r.jsonl", "--by", X)) == ["1", "2", "4"]
+    ran = run("amplify", "r.jsonl", "--by", f"majority[{X}, {Z}]")
+    assert ran.code == 2, ran.err
+    assert "a comma or a bracket" in ran.err
+
+
 def test_a_file_of_answers_is_never_replaced_by_results(run: Run) -> None:
     """What a run reads it does not write, `--force` or not."""
     lines(ROWS)
