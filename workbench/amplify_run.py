@@ -26,6 +26,7 @@ from workbench.batch import (
 )
 from workbench.batch_progress import BatchProgress
 from workbench.batch_summary import Summary, summarise
+from workbench.dry_run import Forecast, forecast
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.files import check_output
 from workbench.going_on import resuming, say_unused, told_stop
@@ -92,6 +93,18 @@ def amplify(wish: Wish) -> Came:
         else:
             run = accept(store, new_name, made)
         return _came(store, run, wish)
+
+
+def dry_run(wish: Wish) -> Forecast:
+    """What a batch would take; nothing is sent, spent or stored.
+
+    Raises:
+        Complaint: The arguments do not fit together.
+    """
+    if wish.source is None:
+        stop("--dry-run is for a file of questions")
+    made = _made(wish.source, prepared(wish.options), wish.store_at, wish.out, force=wish.force)
+    return forecast(made, wish.store_at)
 
 
 def _came(store: Store, run: RunRecord, wish: Wish) -> Came:

@@ -158,6 +158,10 @@ def amplify(
     resume: Annotated[
         str, typer.Option(metavar="RUN", help="Go on with this run; `last` for the newest.")
     ] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what it would take; nothing is sent, spent or stored."),
+    ] = False,
     only: Annotated[
         str,
         typer.Option(
@@ -182,9 +186,15 @@ def amplify(
     if file is None and (form or mapped):
         stop("--format and --map are for a file of questions")
     source = None if file is None else Source(file, form, mapping(mapped or ()))
-    came = amplify_run.amplify(
-        amplify_run.Wish(source, options, store, run, resume, out, force, concurrency, only)
-    )
+    wish = amplify_run.Wish(source, options, store, run, resume, out, force, concurrency, only)
+    if dry_run:
+        from workbench.dry_run import as_json, described
+        from workbench.safe_output import shown
+
+        found = amplify_run.dry_run(wish)
+        typer.echo(as_json(found) if json else shown(described(found)))
+        return
+    came = amplify_run.amplify(wish)
     _print_came(came, out, json=json)
     if came.stopped:
         stop(came.stopped, came.code)
