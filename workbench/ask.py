@@ -33,6 +33,7 @@ from workbench.recorded_traces import recorded_trace, traces_at
 from workbench.safe_output import many, shown
 from workbench.spend_text import capped, paid
 from workbench.terminal import LiveTree, width
+from workbench.view_sizes import largest_view, was_capped
 from workbench.wiring import (
     Accepted,
     Options,
@@ -275,6 +276,8 @@ def print_tree(asked: Asked, store_at: str, *, ascii_only: bool) -> None:
     )
     if asked.totals.calls:
         typer.echo(paid(asked.totals), err=True)
+    if was_capped(asked.records):
+        typer.echo(f"largest view {largest_view(asked.records)} bytes", err=True)
     typer.echo(f"look again: {look}", err=True)
 
 

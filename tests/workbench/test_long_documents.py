@@ -123,6 +123,9 @@ def test_ask_under_a_cap_reports_its_largest_view(run: Run, tmp_path: Path) -> N
     assert answered["answer"] == str(HITS)
     assert 1_000 < trace["largest_view"] <= CAP
     assert f"largest view {trace['largest_view']} bytes" in run("trace", "show", "last").out
+    by = f"{own(tmp_path, 'long_list.py')}:count"
+    ran = run("ask", QUESTION, "--context", "list.md", "--by", by, "--max-view", str(CAP))
+    assert f"largest view {trace['largest_view']} bytes\n" in ran.err
     sound = run("trace", "verify")
     assert sound.code == 0, sound.out
 
