@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workbench.ensembles import EqualCost, EqualCoverage, Point, Record, Report, Size
+from workbench.ensembles import EqualCost, EqualCoverage, Point, Score, Report, Size
 from workbench.safe_output import columns, line
 from workbench.shares import Share, told
 from workbench.specs import RECORDED, recorded_parts
@@ -65,7 +65,7 @@ def short_names(report: Report) -> dict[str, str]:
     return {name: line(short[name] if told_apart else name, 60) for name in names}
 
 
-def _best(report: Report) -> Record:
+def _best(report: Report) -> Score:
     return next(member for member in report.members if member.name == report.best)
 
 
@@ -73,12 +73,12 @@ def _table(report: Report) -> list[str]:
     """Ensemble and members, a line each."""
     names = short_names(report)
     rows: list[Sequence[str]] = [("", "right of all", "answered", "right of the answered")]
-    for record in (report.ensemble, *report.members):
-        mark = " *" if record.name == report.best else ""
-        unasked = f" ({record.unasked} not asked)" if record.unasked else ""
-        name = names.get(record.name, f"[{record.name}]") + mark + unasked
-        if record.accuracy.n:
-            shares = told(record.accuracy), told(record.coverage), _given(record.selective)
+    for score in (report.ensemble, *report.members):
+        mark = " *" if score.name == report.best else ""
+        unasked = f" ({score.unasked} not asked)" if score.unasked else ""
+        name = names.get(score.name, f"[{score.name}]") + mark + unasked
+        if score.accuracy.n:
+            shares = told(score.accuracy), told(score.coverage), _given(score.selective)
         else:
             shares = "never asked", "", ""
         rows.append((name, *shares))
@@ -180,8 +180,8 @@ def _given(share: Share) -> str:
     return told(share) if share.n else "nothing answered"
 
 
-def _percent(record: Record) -> str:
-    return _of(record.accuracy)
+def _percent(score: Score) -> str:
+    return _of(score.accuracy)
 
 
 def _of(share: Share) -> str:

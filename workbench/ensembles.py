@@ -21,7 +21,7 @@ _IN_ORDER: Final = ("ahead", "verify")
 """Rules for which the order of samples matters or one of them judges: no subsets of these."""
 
 
-class Record(Struct, frozen=True):
+class Score(Struct, frozen=True):
     """How somebody did on the lines."""
 
     name: str
@@ -108,8 +108,8 @@ class Report(Struct, frozen=True):
     lines: int
     left_out: int
     """Lines without a label or not finished."""
-    ensemble: Record
-    members: tuple[Record, ...]
+    ensemble: Score
+    members: tuple[Score, ...]
     best: str
     correlation: Correlation | None
     curve: tuple[Point, ...]
@@ -124,7 +124,7 @@ def report(found: Ensemble) -> Report:
     places = range(len(names))
     members = tuple(_member(ballots, place, names[place]) for place in places)
     best = max(places, key=lambda place: (members[place].accuracy.share, -place))
-    whole = _record(found.rule, [each.taken for each in ballots], ballots)
+    whole = _score(found.rule, [each.taken for each in ballots], ballots)
     curve = tuple(_points(ballots, len(names)))
     return Report(
         found.run,
@@ -141,19 +141,19 @@ def report(found: Ensemble) -> Report:
     )
 
 
-def _member(ballots: Sequence[Ballot], place: int, name: str) -> Record:
+def _member(ballots: Sequence[Ballot], place: int, name: str) -> Score:
     asked = [each for each in ballots if place not in each.unasked]
     answers = [each.votes[place] for each in asked]
-    return _record(name, answers, asked, len(ballots) - len(asked))
+    return _score(name, answers, asked, len(ballots) - len(asked))
 
 
-def _record(
+def _score(
     name: str, answers: Sequence[str | None], ballots: Sequence[Ballot], unasked: int = 0
-) -> Record:
+) -> Score:
     units = [each.unit for each in ballots]
     right = [answer == each.label for answer, each in zip(answers, ballots, strict=True)]
     given = [place for place, answer in enumerate(answers) if answer is not None]
-    return Record(
+    return Score(
         name,
         share_of(right, units),
         share_of([answer is not None for answer in answers], units),
@@ -197,26 +197,26 @@ def _leading(ballot: Ballot) -> tuple[str | None, int]:
 
 
 def _equal_coverage(
-    ballots: Sequence[Ballot], best: int, record: Record, curve: Sequence[Point]
+    ballots: Sequence[Ballot], best: int, score: Score, curve: Sequence[Point]
 ) -> EqualCoverage:
     there = [each for each in ballots if each.taken is not None]
     units = [each.unit for each in there]
     ours = [each.taken == each.label for each in there]
     its = [each.votes[best] == each.label for each in there]
     pairs = list(zip(ours, its, strict=True))
-    wanted = record.coverage.share
+    wanted = score.coverage.share
     nearest = min(curve, key=lambda point: abs(point.coverage.share - wanted), default=None)
     return EqualCoverage(
         share_of(ours, units),
         share_of(its, units),
-        record.selective,
+        score.selective,
         pairs.count((True, False)),
         pairs.count((False, True)),
         nearest,
     )
 
 
-def _equal_cost(found: Ensemble, whole: Record, best: Record) -> EqualCost:
+def _equal_cost(found: Ensemble, whole: Score, best: Score) -> EqualCost:
     calls = sum(each.calls for each in found.ballots) / max(len(found.ballots), 1)
     right = whole.accuracy.share
     return EqualCost(
