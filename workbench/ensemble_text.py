@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workbench.ensembles import EqualCost, EqualCoverage, Point, Score, Report, Size
+from workbench.ensembles import EqualCost, EqualCoverage, Point, Report, Score, Size
 from workbench.safe_output import columns, line
 from workbench.shares import Share, told
 from workbench.specs import RECORDED, recorded_parts
