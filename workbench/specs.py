@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec import Struct
 
@@ -125,14 +125,17 @@ def answerer(
         return chat_answerer(spec)
     if head in LATER:
         stop(f"{LATER[head]} ({head}:…) cannot act yet in this version; see CHANGELOG.md")
-    near = get_close_matches(
-        head, ["expert", "vote", "faulty", "student", "recorded", "chat", *_DOUBLES], 1
-    )
+    return _nobody(spec, head)
+
+
+def _nobody(spec: str, head: str) -> NoReturn:
+    names = ["expert", "vote", "faulty", "student", "recorded", "chat", *_DOUBLES]
+    near = get_close_matches(head, names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return stop(
+    stop(
         f"no answerer is called {spec[:80]!r}{hint}\n"
-        "name one as expert, chat:PROVIDER:MODEL, FILE.py:NAME, student:DIR, vote:K:SPEC or "
-        "RULE[SPEC, SPEC]"
+        "name one as expert, chat:PROVIDER:MODEL, FILE.py:NAME, recorded:FILE.jsonl:FIELD, "
+        "student:DIR, vote:K:SPEC or RULE[SPEC, SPEC]"
     )
 
 
