@@ -8,9 +8,12 @@ from typing import Any, cast
 import pytest
 from langchain_core.runnables import RunnableLambda
 
+from decomposition.advance import show
 from decomposition.answerers.chat_model import ChatModel
 from decomposition.caps import Caps
 from decomposition.events import Refused, Replied, Unlocked
+from decomposition.rendering import sight, view
+from decomposition.workspace import Workspace
 from tests.decomposition.kit import Options as Deliberating
 from tests.decomposition.kit import Watching, answer, deliberate
 from tests.workbench.conftest import Run
@@ -95,6 +98,20 @@ def test_a_chat_model_counts_in_2000_items_from_views_of_4_kib(listed: Path) -> 
     quoted = [len(event.quotes) for _, event in entries if isinstance(event, Replied)]
     assert sum(quoted) == HITS
     assert all(event.wait == "fits" for _, event in entries if isinstance(event, Unlocked))
+
+
+def test_the_documentation_shows_the_view_of_an_outline(listed: Path) -> None:
+    """The view in docs/long-documents.md is what an answerer of the example sees."""
+    posed = pose(QUESTION, Options(max_view=CAP, by="looping"), listed)
+    (document,) = posed.message.pointers()
+    assert document.message is not None
+    shown = (show("$q.1", document.message),)
+    seen = view(Workspace("0", posed.message, (), 9, shown=shown), sight("", "")).text
+    page = (Path(__file__).parents[2] / "docs" / "long-documents.md").read_text()
+    block = page.partition("## What an answerer sees\n\n")[2].partition("\nIt can ask")[0]
+    assert [line.strip() for line in block.splitlines()] == [
+        line.strip() for line in seen.splitlines()
+    ]
 
 
 def test_without_a_cap_the_same_list_is_one_section(listed: Path) -> None:
