@@ -47,7 +47,7 @@ class Ensemble(Struct, frozen=True):
     """Their specs; `sample 1` and so on for samples of one answerer."""
     ballots: tuple[Ballot, ...]
     left_out: int
-    """Lines without a label or not finished."""
+    """Lines without a label, not finished, or of which something was redacted."""
 
 
 def ensemble_of(store: Store, run: RunRecord) -> Ensemble | None:
@@ -94,13 +94,15 @@ def _names(options: Accepted, voters: int) -> tuple[str, ...]:
 def _ballots(
     store: Store, run: RunRecord, options: Accepted, labels: dict[int, str]
 ) -> Iterator[tuple[Slot, Ballot]]:
-    """Root and ballot of each finished line that has a label."""
+    """Root and ballot of each finished line that has a label and all its content."""
     units = units_of(store, run)
     asked = {each.idx: json.loads(each.input) for each in store.register.lines(run.number)}
     for row in store.register.sessions(run.number, FINISHED):
         label = labels.get(row.idx)
-        tree = None if label is None else fold(store.entries(row.number), keep=True)
-        if label is None or tree is None or tree.root.samples < 2:
+        if label is None or store.reader.husks(row.number):
+            continue
+        tree = fold(store.entries(row.number), keep=True)
+        if tree.root.samples < 2:
             continue
         root = tree.root
         compared = compared_by(options, task_of(asked[row.idx]["question"], options))

@@ -35,7 +35,8 @@ def in_short(report: Report) -> str:
 
 def in_full(report: Report) -> str:
     """Everything, with intervals."""
-    left = f"; {report.left_out} left out: no label or not finished" if report.left_out else ""
+    gone = f"; {report.left_out} left out: no label, not finished or redacted"
+    left = gone if report.left_out else ""
     parts = [
         (
             f"run {report.run}: {report.rule} of {len(report.members)} members, "

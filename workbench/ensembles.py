@@ -107,7 +107,7 @@ class Report(Struct, frozen=True):
     rule: str
     lines: int
     left_out: int
-    """Lines without a label or not finished."""
+    """Lines without a label, not finished, or of which something was redacted."""
     ensemble: Score
     members: tuple[Score, ...]
     best: str

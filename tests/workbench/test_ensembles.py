@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from decomposition.events import Replied
 from tests.workbench.conftest import Run
+from traces.store import Store
 from workbench.ballots import Ballot, Ensemble
 from workbench.ensemble_text import in_full, in_short
 from workbench.ensembles import Report, report
@@ -193,6 +195,23 @@ def test_lines_that_are_not_finished_are_counted_apart(run: Run) -> None:
     batch(run, f"plurality[{THREE}]", "--max-calls", "6", "--concurrency", "1")
     found = reported(run)
     assert (found["lines"], found["left_out"]) == (2, 3)
+
+
+def test_what_was_redacted_is_no_vote(run: Run) -> None:
+    """A line of which content was taken away is left out instead of counted as something else."""
+    batch(run, f"plurality[{THREE}]")
+    with Store.open("workbench.db", readonly=True) as store:
+        row = store.register.sessions()[1]
+        numbers = [
+            record.number
+            for record in store.records(row.number)
+            if isinstance(record.event, Replied)
+        ]
+    redacted = ("trace", "redact", row.trace, "--event", str(numbers[0]), "--only-here", "--yes")
+    assert run(*redacted).code == 0
+    found = reported(run)
+    assert (found["lines"], found["left_out"]) == (4, 1)
+    assert "no label, not finished or redacted" in run("run", "ensemble", "r").out
 
 
 def test_a_run_without_votes_has_no_report(run: Run) -> None:
