@@ -36,6 +36,7 @@ from workbench.recorded_traces import traces_at
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
 from workbench.wiring import Options, check, prepared
+from workbench.worker import Waiting
 
 AGAIN: Final[dict[str, tuple[Status, ...]]] = {"failed": ("failed",), "abstained": ("abstained",)}
 """Which lines `--only` tries again."""
@@ -134,6 +135,7 @@ def _worked(store: Store, run: RunRecord, wish: Wish) -> tuple[Exit, str]:
             on_account=progress.watch,
             on_progress=progress.tick,
             on_end=progress.ended,
+            on_wait=Waiting(run.total).tell,
         )
     except KeyboardInterrupt as error:
         raise Interrupted(f"go on with: {again}") from error

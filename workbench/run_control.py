@@ -1,26 +1,27 @@
 """Run control: work a run beside others, pause or cancel it, or a part of it."""
 
 import re
-import sys
-import time
+import socket
+from getpass import getuser
 from typing import Final
 
 from msgspec import Struct
 
+from decomposition.errors import RunStopped
 from traces.claims import seated
-from traces.errors import UnknownId
+from traces.errors import StoreStopped, UnknownId
 from traces.halts import Halted, Kind, put_halt
-from traces.leases import holder_of, this_process
+from traces.leases import holder_of
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.batch import options_of, work
 from workbench.batch_progress import BatchProgress
 from workbench.batch_summary import Summary, summarise
-from workbench.exits import Interrupted, complain, stop
+from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.going_on import in_store, resuming, told_stop
 from workbench.places import open_store
 from workbench.safe_output import line, many
-from workbench.terminal import REPORT_S
+from workbench.worker import Waiting
 
 _PATH: Final = re.compile(r"0(:\d{1,9})?(\.\d{1,9}(:\d{1,9})?){0,512}")
 
@@ -45,7 +46,7 @@ def work_beside(store_at: str, wanted: str, *, concurrency: int | None) -> tuple
     """Work a run beside others until it is complete; the run, what ended here, what stopped it.
 
     Raises:
-        Complaint: It is no run that can be shared.
+        Complaint: It is no run that can be shared, or the provider failed.
         Interrupted: Ctrl-C was pressed; what this process held can be claimed at once.
     """
     with open_store(store_at) as store:
@@ -53,6 +54,7 @@ def work_beside(store_at: str, wanted: str, *, concurrency: int | None) -> tuple
         if run.status == "finished":
             complain(f"{run.name} is already complete")
             return summarise(store, run), 0, ""
+        again = f"workbench worker {run.name}{in_store(store_at)}"
         complain(f"working run {run.name}: {many(run.total, 'question')}")
         waiting = Waiting(run.total)
         progress = BatchProgress(run.total, _finished(store, run))
@@ -63,8 +65,11 @@ def work_beside(store_at: str, wanted: str, *, concurrency: int | None) -> tuple
                 on_wait=waiting.tell,
             )  # fmt: skip
         except KeyboardInterrupt as error:
-            again = f"workbench worker {run.name}{in_store(store_at)}"
             raise Interrupted(f"go on with: {again}") from error
+        except StoreStopped:
+            raise
+        except RunStopped as error:
+            stop(f"{error}\nwhat is there is kept; go on with: {again}", Exit.PROVIDER)
         finally:
             progress.close()
         kept = options_of(store.register.find_run(run.name))
@@ -84,25 +89,6 @@ def _finished(store: Store, run: RunRecord) -> int:
     return sum(counts.get(status, 0) for status in FINISHED)
 
 
-class Waiting:
-    """Says now and then for what a worker waits that has nothing to do itself."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._last = float("-inf")
-
-    def tell(self, counts: dict[str, int]) -> None:
-        """Say how the run stands, at most every few seconds."""
-        now = time.monotonic()
-        if now - self._last < REPORT_S:
-            return
-        self._last = now
-        done = sum(counts.get(status, 0) for status in FINISHED)
-        left = many(self._total - done, "question")
-        sys.stderr.write(f"{done}/{self._total} questions · waiting for {left} of other workers\n")
-        sys.stderr.flush()
-
-
 # -- halting ---------------------------------------------------------------------------------
 
 
@@ -120,11 +106,19 @@ def halt(store_at: str, wanted: str, path: str, kind: Kind) -> Halting:
         workers = len(seated(store.database, run))
         if not over:
             number = 0 if session is None else session.number
-            halted = Halted(run.number, number, below, kind, this_process(), now_us())
+            halted = Halted(run.number, number, below, kind, _asker(), now_us())
             put_halt(store.database, halted)
             if session is None and not (workers or _held(store, run)):
                 store.register.change_run(run.number, "stopped")
         return Halting(run.name, where, kind, workers, over)
+
+
+def _asker() -> str:
+    """Who halts something, for those who find it halted."""
+    try:
+        return f"{getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()
 
 
 def _held(store: Store, run: RunRecord) -> bool:

@@ -1,5 +1,6 @@
 """Workers: processes that work one run together, each on the sessions that it claims."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
@@ -11,11 +12,15 @@ from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.halts import Watch
+from workbench.safe_output import many
 
 QUICK_S: Final = 0.5
 """Whoever claims again so soon claims more at once; others leave what they cannot begin."""
 PAUSE_S: Final = 0.5
 """How long to wait until it is looked again whether something can be claimed."""
+
+SAY_S: Final = 5.0
+"""How often to say for what is waited."""
 
 Reason = Literal["complete", "capped", "paused", "cancelled", "halted"]
 """All is finished, a cap was reached, somebody halted the run, or all that is left of it."""
@@ -163,3 +168,22 @@ class Crew:
                 register.change_run(run.number, "finished", now_us())
         elif len(seated(self._store.database, run)) == 1:
             register.change_run(run.number, "stopped")
+
+
+class Waiting:
+    """Says now and then for what a worker waits that has nothing to do itself."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._last = float("-inf")
+
+    def tell(self, counts: dict[str, int]) -> None:
+        """Say how the run stands, at most every few seconds."""
+        now = time.monotonic()
+        if now - self._last < SAY_S:
+            return
+        self._last = now
+        done = sum(counts.get(status, 0) for status in FINISHED)
+        left = many(self._total - done, "question")
+        sys.stderr.write(f"{done}/{self._total} questions · waiting for {left} of other workers\n")
+        sys.stderr.flush()
