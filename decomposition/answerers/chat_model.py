@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import PrivateAttr
 
-from decomposition.actions import Given
+from decomposition.actions import Given, Unreadable
 from decomposition.answerers.base import Answerer, Author
 from decomposition.answerers.chat_faults import decided, redacted, told
 from decomposition.answerers.chat_reply import (
@@ -160,8 +160,8 @@ class ChatModel(Answerer):
         if self._wire is not None:
             await self._wire.close()
 
-    def _failed(self, error: Exception, view: View, exchange: Exchange) -> Failure:
-        """The failure that an error is.
+    def _failed(self, error: Exception, view: View, exchange: Exchange) -> Failure | Unreadable:
+        """The failure, or the reply that is no turn, that an error is.
 
         Raises:
             TransientFault: It may pass.
@@ -175,6 +175,9 @@ class ChatModel(Answerer):
             if isinstance(each, TransientFault):
                 used = each.usage or self._used(view, exchange)
                 raise TransientFault(str(each), each.retry_after_s, used) from error
+        if exchange.status == 200 and _calls_a_tool(exchange.body):
+            # The model said something whole, which the client's own types have no room for.
+            return Unreadable("the arguments of a tool must be one JSON object")
         if exchange.status:
             why = told(exchange.raw, self._key)
             raise TransientFault(
@@ -188,6 +191,10 @@ class ChatModel(Answerer):
         """What a request used, with the texts that went and came."""
         tokens_in, tokens_out, cached = _tokens(message)
         price, cost = self.settings.price, None
+        if message is None and 400 <= exchange.status < 500 and exchange.status != 408:
+            # What a provider turns away it does not charge.
+            tokens_in = tokens_out = 0
+            cost = 0.0
         if price is not None and tokens_in is not None and tokens_out is not None:
             cost = price.cost(tokens_in, tokens_out, cached)
         reply = exchange.raw[: 4 * MAX_KEPT].decode(errors="replace")
@@ -202,6 +209,14 @@ class ChatModel(Answerer):
             finish=_finish(message),
             model=_name(message),
         )
+
+
+def _calls_a_tool(body: object) -> bool:
+    """Whether a reply holds a message that calls tools, whatever with."""
+    try:
+        return bool(cast("Any", body)["choices"][0]["message"]["tool_calls"])
+    except (TypeError, KeyError, IndexError):
+        return False
 
 
 # -- talking ---------------------------------------------------------------------------------

@@ -315,6 +315,17 @@ def test_a_pause_until_a_date_is_one_in_seconds() -> None:
     assert fault.retry_after_s == pytest.approx(3_600, abs=60)
 
 
+def test_what_is_turned_away_costs_nothing() -> None:
+    """A refused request used no tokens; of one that broke on the way nobody knows."""
+    refused, _ = asked([response({"error": "too long"}, 400)])
+    assert (refused.usage.tokens_in, refused.usage.tokens_out, refused.usage.cost_usd) == (0, 0, 0)
+    for reply, known in ((response(b"", 429), 0), (response(b"", 500), None), (CUT, None)):
+        fault = fault_of(reply)
+        assert isinstance(fault, TransientFault)
+        assert isinstance(fault.usage, Usage)
+        assert fault.usage.tokens_in == known
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_is_not_taken_stops_the_run_and_is_told_to_nobody(status: int) -> None:
     """The provider's own words are shown without the key that they repeat."""
