@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from traces.claims import seated, session_resource
+from traces.errors import UnknownId
 from traces.halts import Halted, halts
 from traces.leases import free, holder_of, known
 from traces.ledger import Line, Totals
@@ -144,7 +145,7 @@ def _options(run: RunRecord) -> dict[str, Any]:
 def _without_receipt(store: Store, run: RunRecord) -> tuple[list[Line], list[Line]]:
     """Calls under way in a process that holds their session, and those of unknown outcome."""
     lines = store.ledger.open_intents(run=run.number)
-    traces = {each.session: store.register.session(each.session).trace for each in lines}
+    traces = {each.session: _trace(store, each.session) for each in lines}
     names = {number: session_resource(trace) for number, trace in traces.items()}
     held = known(store.database, list(names.values()))
     vacant = free(store.database, list(names.values()))
@@ -156,6 +157,14 @@ def _without_receipt(store: Store, run: RunRecord) -> tuple[list[Line], list[Lin
     ]
     left = [each for each in lines if each not in under_way]
     return under_way, left + store.ledger.ambiguous(run=run.number)
+
+
+def _trace(store: Store, number: int) -> str:
+    """The trace of a session; what was paid for one that was removed stays."""
+    try:
+        return store.register.session(number).trace
+    except UnknownId:
+        return f"removed-{number}"
 
 
 def _caps(spent: Spent) -> dict[str, float]:
@@ -171,7 +180,7 @@ def _caps(spent: Spent) -> dict[str, float]:
 def _call(store: Store, each: Line) -> dict[str, Any]:
     return {
         "call": each.call,
-        "trace": store.register.session(each.session).trace,
+        "trace": _trace(store, each.session),
         "path": each.path,
         "answerer": each.answerer,
         "time": _time(each.wall_us),
@@ -180,7 +189,7 @@ def _call(store: Store, each: Line) -> dict[str, Any]:
 
 
 def _halt_json(store: Store, halt: Halted) -> dict[str, Any]:
-    trace = store.register.session(halt.session).trace if halt.session else ""
+    trace = _trace(store, halt.session) if halt.session else ""
     where = f"{trace}/{halt.path}" if halt.path else trace
     return {"where": where, "kind": halt.kind, "by": halt.asker, "time": _time(halt.wall_us)}
 
@@ -254,10 +263,7 @@ def ledger_text(store_at: str, wanted: str, *, limit: int, json: bool) -> str:
         lines = store.ledger.newest(limit, run=run.number)
         if json:
             return msgspec.json.encode(lines).decode()
-        traces = {
-            number: store.register.session(number).trace
-            for number in {each.session for each in lines}
-        }
+        traces = {number: _trace(store, number) for number in {each.session for each in lines}}
     if not lines:
         return f"run {line(run.name)} has no paid call"
     rows = [

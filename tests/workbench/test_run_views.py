@@ -81,6 +81,15 @@ def test_a_ledger_is_printed(run: Run, paid: RunRecord) -> None:
     assert run("run", "ledger", RUN, "--json", "--csv").code == 2
 
 
+def test_what_was_paid_for_a_removed_question_is_still_shown(run: Run, paid: RunRecord) -> None:
+    """Its lines stand in the ledger of the run."""
+    with Store.open("workbench.db") as store:
+        (row,) = store.register.sessions(paid.number)
+    assert run("trace", "gc", row.trace, "--yes").code == 0
+    assert "4 paid calls" in run("run", "show", RUN).out
+    assert run("run", "ledger", RUN).out.count(f"removed-{row.number}/0") == 4
+
+
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("where", ["fault", "model"])
 def test_no_cell_is_a_formula(formula: str, where: str, run: Run, paid: RunRecord) -> None:

@@ -198,6 +198,15 @@ def test_a_cap_stops_a_worker(run: Run) -> None:
     assert set(often().values()) == {1}
 
 
+def test_a_cap_holds_over_all_workers(site: str) -> None:
+    """Three processes make no more calls together than one may, and each is told so."""
+    crowd(site, 12, paid=True, max_calls=20)
+    Path(MEET).write_text("3")
+    workers = [worker(site, "--concurrency", "4") for _ in range(3)]
+    assert [each.end(60) for each in workers] == [4, 4, 4], workers[0].errors()
+    assert sum(paid(site).values()) == 20
+
+
 def test_a_complete_run_says_so(run: Run) -> None:
     """There is nothing left to work, for a worker as for anybody."""
     crowd("workbench.db", 1)
