@@ -8,6 +8,7 @@ body is asked.
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from math import ceil
 from types import MappingProxyType
 from typing import Final, Literal
@@ -193,13 +194,20 @@ def _redirect(scene: Scene) -> Wired:
     return Wired(b"", 307, (("Location", to), ("Content-Type", "text/plain")))
 
 
-def _bomb(scene: Scene) -> Wired:
+def _bomb(scene: Scene) -> Wired:  # noqa: ARG001 - every fault is called alike
+    headers = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
+    return Wired(packed_bomb(), headers=headers)
+
+
+@cache
+def packed_bomb() -> bytes:
+    """A completion of `BOMB` bytes, packed; the first time takes a second."""
     packer = zlib.compressobj(9, wbits=31)
-    head, _, tail = encoded(scene.ask, Completion(text="\0"), scene.name).partition(b"\\u0000")
     zeros = b"0" * (1 << 20)
-    parts = [packer.compress(head), *(packer.compress(zeros) for _ in range(BOMB >> 20))]
-    body = b"".join([*parts, packer.compress(tail), packer.flush()])
-    return Wired(body, headers=(("Content-Type", "application/json"), ("Content-Encoding", "gzip")))
+    parts = [packer.compress(b'{"choices":[{"index":0,"message":{"role":"assistant","content":"')]
+    parts += [packer.compress(zeros) for _ in range(BOMB >> 20)]
+    parts += [packer.compress(b'"},"finish_reason":"stop"}]}'), packer.flush()]
+    return b"".join(parts)
 
 
 # -- replies that break off ------------------------------------------------------------------

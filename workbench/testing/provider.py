@@ -33,6 +33,7 @@ from workbench.testing.faults import (
     drawn,
     drawn_latency,
     fault,
+    packed_bomb,
     play,
 )
 from workbench.testing.faults import latency as parsed_latency
@@ -70,6 +71,8 @@ class Desk:
         self._plan = [fault(kind) if kind else None for kind in script.plan]
         self._before: Counter[tuple[str, str]] = Counter()
         self.elsewhere = ""
+        if "bomb" in {*script.plan, *(each.kind for each in script.faults)}:
+            packed_bomb()
 
     def serve(self, request: Request) -> Wired:
         """The reply to a request."""
