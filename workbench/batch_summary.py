@@ -37,7 +37,8 @@ class PerCorrect(Struct, frozen=True):
 
     calls: float
     tokens: float
-    cost_usd: float
+    cost_usd: float | None
+    """None where nobody knows the price of anything."""
 
 
 class Summary(Struct):
@@ -151,8 +152,13 @@ def _judge(summary: Summary, judged: Sequence[tuple[bool, bool, int]]) -> None:
         summary.per_correct = PerCorrect(
             summary.calls / summary.correct,
             summary.tokens / summary.correct,
-            summary.cost_usd / summary.correct,
+            None if _unpriced(summary) else summary.cost_usd / summary.correct,
         )
+
+
+def _unpriced(summary: Summary) -> bool:
+    """Whether something was paid and nobody knows how much."""
+    return bool(summary.unknown) and not summary.cost_usd and not summary.reserved_usd
 
 
 def _trivial(
@@ -222,18 +228,22 @@ def _costs(summary: Summary) -> list[str]:
     if each is not None and (parts or summary.calls):
         words = f"{each.calls:.2f} calls"
         if parts:
-            words += f", {each.tokens:.0f} tokens, ${each.cost_usd:.6f}"
+            words += f", {each.tokens:.0f} tokens"
+            words += "" if each.cost_usd is None else f", ${each.cost_usd:.6f}"
         parts.append(f"a correct answer took {words}")
     return ["; ".join(parts)] if parts else []
 
 
 def _paid(summary: Summary) -> str:
-    known = f"{summary.tokens} tokens, ${summary.cost_usd:.4f}"
+    paid = f"{summary.tokens} tokens"
     if summary.attempts:
-        known = f"{many(summary.attempts, 'request')}, {known}"
+        paid = f"{many(summary.attempts, 'request')}, {paid}"
+    if _unpriced(summary):
+        return f"{paid}; what {summary.unknown} of them cost is not known, for want of a price"
+    paid += f", ${summary.cost_usd:.4f}"
     if not summary.unknown:
-        return known
+        return paid
     return (
-        f"{known}, and of {summary.unknown} not all is known: up to "
+        f"{paid}, and of {summary.unknown} not all is known: up to "
         f"{summary.reserved_tokens} tokens, ${summary.reserved_usd:.4f} more"
     )

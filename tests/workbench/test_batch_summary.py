@@ -57,6 +57,13 @@ def test_the_words_say_what_is_not_known() -> None:
     assert "$0.5000 more" in described(summary)
 
 
+def test_what_has_no_price_is_not_free() -> None:
+    """Neither in words nor in what a correct answer took."""
+    said = described(Summary("r", 1, attempts=3, tokens=15, unknown=3))
+    assert "3 requests, 15 tokens; what 3 of them cost is not known, for want of a price" in said
+    assert "$" not in said
+
+
 def test_what_costs_nothing_is_not_spoken_of() -> None:
     """Neither money nor calls."""
     assert "paid" not in described(Summary("r", 1))
