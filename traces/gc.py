@@ -15,6 +15,7 @@ from traces.database import Row, Writer, in_groups, marks
 from traces.digest import seal
 from traces.errors import Held, StillNeeded
 from traces.leases import held
+from traces.ledger_scrub import empty
 from traces.record import FINISHED
 from traces.redact import purge
 from traces.store import Store
@@ -200,10 +201,27 @@ def _delete(writer: Writer, gone: Sequence[int], runs: Sequence[int]) -> None:
     writer.many("DELETE FROM stale WHERE session = ?", each_session)
     writer.many("DELETE FROM session WHERE id = ?", each_session)
     each_run = [(each,) for each in runs]
+    _delete_payments(writer, gone, runs)
     writer.many("DELETE FROM line WHERE run = ?", each_run)
     writer.many("DELETE FROM expected WHERE run = ?", each_run)
     writer.many("DELETE FROM trained WHERE run = ?", each_run)
     writer.many("DELETE FROM run WHERE id = ?", each_run)
+
+
+def _delete_payments(writer: Writer, gone: Sequence[int], runs: Sequence[int]) -> None:
+    """Remove lines with their run; of a session whose run stays, all but what it cost.
+
+    What was paid stays in the account of the run, or its caps would let it be spent again.
+    """
+    writer.many("DELETE FROM ledger WHERE run = ?", [(each,) for each in runs])
+    writer.many("DELETE FROM spend WHERE scope = 'run' AND number = ?", [(each,) for each in runs])
+    writer.many("DELETE FROM halt WHERE run = ?", [(each,) for each in runs])
+    each_session = [(each,) for each in gone]
+    writer.many("DELETE FROM ledger WHERE session = ? AND run IS NULL", each_session)
+    writer.many("DELETE FROM spend WHERE scope = 'session' AND number = ?", each_session)
+    writer.many("DELETE FROM halt WHERE session = ?", each_session)
+    for session in gone:
+        empty(writer, session)
 
 
 _SESSIONS: Final = "SELECT s.id, s.trace, r.name FROM session s LEFT JOIN run r ON r.id = s.run"

@@ -37,16 +37,16 @@ from traces.spending import (
 By = Literal["session", "path", "answerer", "standing"]
 """By what totals are told apart; a path stands with its session."""
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "call, run, session, path, answerer, attempt, standing, wall_us, duration_us, reserved_in, "
     "reserved_out, reserved_usd, tokens_in, tokens_out, cost_usd, human_s, event, fault, finish, "
     "model, request, reply, holder, fence"
 )
-_WIDTH: Final = _COLUMNS.count(",") + 2
-_INTO: Final = f"ledger ({_COLUMNS}, seal)"
-_READ: Final = f"SELECT {_COLUMNS} FROM ledger"  # noqa: S608 - names from this file
+_WIDTH: Final = COLUMNS.count(",") + 2
+_INTO: Final = f"ledger ({COLUMNS}, seal)"
+_READ: Final = f"SELECT {COLUMNS} FROM ledger"  # noqa: S608 - names from this file
 _SHOWN: Final = (
-    f"SELECT {_COLUMNS.replace('answerer', 'a.identity')} FROM ledger "  # noqa: S608 - as above
+    f"SELECT {COLUMNS.replace('answerer', 'a.identity')} FROM ledger "  # noqa: S608 - as above
     "LEFT JOIN answerer a ON a.id = ledger.answerer"
 )
 _COMPLETE: Final = (
@@ -198,7 +198,7 @@ class Ledger:
         estimate = intent.estimate
         place = (intent.call, self._runs.get(intent.session), intent.session, intent.path)
         who = (self._number_of(intent.answerer), intent.attempt, "", intent.wall_us, 0)
-        reserve = (estimate.tokens_in, estimate.tokens_out, estimate.cost_usd)
+        reserve = (estimate.tokens_in, estimate.tokens_out, _usd(estimate.cost_usd))
         rest = (None, None, None, None, None, "", "", "", "", "")
         fence = self.fences.get(intent.session, 0)
         return (*place, *who, *reserve, *rest, self.holder, fence)
@@ -254,7 +254,7 @@ class Ledger:
         texts = tuple(
             map(_text, (receipt.fault, usage.finish, usage.model, usage.request, usage.reply))
         )
-        used = (usage.tokens_in, usage.tokens_out, usage.cost_usd)
+        used = (usage.tokens_in, usage.tokens_out, _usd(usage.cost_usd))
         head = (*row[:6], receipt.standing, row[7], receipt.duration_us, *row[9:12])
         new = (*head, *used, None, receipt.event, *texts, *row[22:])
         values = (receipt.standing, receipt.duration_us, *used, receipt.event, *texts)
@@ -542,3 +542,8 @@ def _totals(row: Row) -> Totals:
 
 def _text(text: str) -> str:
     return storable(text, _LONGEST_TEXT)
+
+
+def _usd(amount: float | None) -> float | None:
+    """Money as it comes back from the store: never a whole number."""
+    return None if amount is None else float(amount)

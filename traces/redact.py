@@ -22,6 +22,7 @@ from traces.dependants import CLOSING, Reach, Rows, reach
 from traces.digest import commitment, new_seed, salt, seal
 from traces.errors import NotRedactable, StoreBusy
 from traces.husk import BLANK, husk, pieces, texts, undigested
+from traces.ledger_scrub import scrub
 from traces.recall import LAST_OF_TURN
 from traces.record import SessionRecord
 from traces.register import SESSION_COLUMNS, session_seal
@@ -47,6 +48,9 @@ _TABLES: Final = (
     "stale",
     "lease",
     "trained",
+    "ledger",
+    "spend",
+    "halt",
 )
 """Those that may hold a text, or a key that was made of one."""
 _PAGE: Final = 5_000
@@ -374,6 +378,8 @@ class _Work:
         self._turns, self._answers = self._store.reuse.forget(writer, concerned)
         named = self._store.register.session(targets[0].session)
         self._rows = Scrub(writer, self._needles).run(None if self._everywhere else named)
+        turns = [(each.session, each.path, each.number) for each in targets]
+        self._rows += scrub(writer, self._needles, turns)
 
     def _salt(self, writer: Writer, session: int) -> None:
         """Store the salts of a session, and forget the seed from which they were drawn."""

@@ -34,6 +34,8 @@ _ROWS: Final = (
     "SELECT name, config FROM run",
     "SELECT identity FROM answerer",
     "SELECT reason FROM redacted",
+    "SELECT fault, finish, model, request, reply FROM ledger",
+    "SELECT asker FROM halt",
 )
 
 Place = tuple[int, int]

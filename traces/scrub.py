@@ -23,6 +23,7 @@ _RUNS: Final = "SELECT id, name, created_us, kind, config, status, total, finish
 _HUSKS: Final = "SELECT session, number, wall_us, reason, husk FROM redacted"
 _STALE: Final = "SELECT session, number, reason FROM stale"
 _LEASES: Final = "SELECT resource FROM lease"
+_HALTS: Final = "SELECT run, session, path, kind, asker, wall_us FROM halt"
 
 
 class Scrub:
@@ -46,6 +47,7 @@ class Scrub:
             self._runs()
             self._marks()
             self._leases()
+            self._halts()
         return self._changed
 
     def _sessions(self, only: SessionRecord | None) -> None:
@@ -108,6 +110,13 @@ class Scrub:
         for (resource,) in self._writer.rows(_LEASES):
             if self.text(resource) != resource:
                 self._change("DELETE FROM lease WHERE resource = ?", (resource,))
+
+    def _halts(self) -> None:
+        sql = "UPDATE halt SET asker = ?, seal = ? WHERE run = ? AND session = ? AND path = ?"
+        for *place, kind, asker, wall_us in self._writer.rows(_HALTS):
+            new = self.text(asker)
+            if new != asker:
+                self._change(sql, (new, seal(*place, kind, new, wall_us), *place))
 
     def _change(self, sql: str, values: tuple[object, ...]) -> None:
         self._changed += self._writer.run(sql, values)

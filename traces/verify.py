@@ -16,6 +16,7 @@ from decomposition.tree import fold
 from traces.database import Database, Row
 from traces.digest import SEED_BYTES, Chain, genesis, pointer_seal, seal
 from traces.errors import StoreDamaged, TraceError
+from traces.ledger_check import findings
 from traces.links import COLUMNS, Links, is_hash
 from traces.reading import Reader
 from traces.record import RunRecord, SessionRecord
@@ -35,6 +36,7 @@ Kind = Literal[
     "answerer",
     "lease",
     "row",
+    "ledger",
     "anchor",
 ]
 
@@ -143,7 +145,8 @@ def verify(
 
 def _parts(check: "_Check") -> tuple[Callable[[], None], ...]:
     """All that is checked of a whole store."""
-    return (check.chains, check.runs, check.index, check.marks, check.names, check.rows)
+    parts = (check.chains, check.runs, check.index, check.marks, check.names, check.rows)
+    return (*parts, check.ledger)
 
 
 class _Check:
@@ -377,6 +380,11 @@ class _Check:
             if len(page) < _ROWS_PAGE:
                 return
             last = page[-1][:3]
+
+    def ledger(self) -> None:
+        """Hold what was paid against its seals, its events and its sums."""
+        for message in findings(self._database):
+            self._find("ledger", message)
 
     def _lead_somewhere(self) -> None:
         for table, sql in _LEADS_NOWHERE.items():

@@ -13,13 +13,16 @@ from msgspec.structs import replace
 
 from decomposition.events import Replied
 from decomposition.ports import Reusable
+from decomposition.spend import Dues, Estimate, Intent, Receipt, Usage
 from tests.traces.kit import ENGINE, MODEL, append, deliberation, recorded
 from tests.traces.rows_kit import step_rows
 from traces.digest import seal
 from traces.errors import StoreFailed, StoreRefused
+from traces.halts import Halted, put_halt
 from traces.leases import acquire
 from traces.record import Ending, NewLine
 from traces.redact import redact
+from traces.spending import Ceiling
 from traces.store import Store
 from traces.tables import Table
 from traces.training_rows import TrainingRows, packed
@@ -46,6 +49,16 @@ COLUMNS = {
     "redacted": "session number wall_us reason husk seal",
     "stale": "session number reason seal",
     "trained": "run arm step teacher_step total packed leaf digest seal",
+    "ledger": (
+        "call run session path answerer attempt standing wall_us duration_us reserved_in "
+        "reserved_out reserved_usd tokens_in tokens_out cost_usd human_s event fault finish model "
+        "request reply holder fence seal"
+    ),
+    "spend": (
+        "scope number calls tokens nano_usd unknown worked_us until_us max_calls max_tokens "
+        "max_nano_usd max_us seal"
+    ),
+    "halt": "run session path kind asker wall_us seal",
 }
 """Every column but numbers that only tell rows apart."""
 
@@ -80,10 +93,26 @@ def filled(place: Path) -> None:
         steps = [packed(step_rows(1))]
         steps.append(packed(step_rows(2), steps[0].digest))
         TrainingRows(store.database).append(run.number, "amplified", steps)
+        pay(store, run.number, store.register.sessions(run.number)[3].number)
     crashed = Store.open(place)
     reusable = Reusable([(b"m" * 20, alone.number, 20)], [(b"j" * 20, alone.number, 20, b"d" * 32)])
     append(crashed, alone, [("0", Replied("done"))], reusable=reusable)
     crashed.database.close()
+
+
+def pay(store: Store, run: int, session: int) -> None:
+    """Lines of the ledger of all kinds, with caps, time and a halt."""
+    store.ledger.limit(Ceiling(100, 10_000, 5.0, 60.0), run=run)
+    store.ledger.limit(Ceiling(50, 5_000, 2.0, 30.0), session=session)
+    store.ledger.worked(7, 1_000_007, run=run)
+    most = Estimate(100, 50, 0.25)
+    calls = [Intent(f"c-{n}", session, "0", "chat:m@1", n, most, 5 + n) for n in range(1, 4)]
+    used = Usage(80, 20, 0.125, "what went", "what came", "stop", "m-1")
+    store.commit_now([], dues=Dues(calls))
+    receipts = [Receipt(calls[0].call, "answered", used, 9, 8, 20, "nothing")]
+    store.commit_now([], dues=Dues((), receipts))
+    store.ledger.add_human_seconds(session, "0", "human:ann", 12.5, wall_us=11)
+    put_halt(store.database, Halted(run, session, "0.1", "pause", "ann", 12))
 
 
 def looked_at(place: Path) -> Report | None:
@@ -276,7 +305,7 @@ def test_every_flipped_bit_of_the_file_that_changes_content_is_found(
     """
     filled(place)
     with Store.open(place) as store:
-        recorded(store, 1_000)
+        recorded(store, 1_500)
     sound, before = place.read_bytes(), content(place)
     assert before is not None
     draw = random.Random(13)  # noqa: S311 - the same flips in every run
