@@ -21,6 +21,7 @@ from traces.ledger import Totals
 from traces.record import FINISHED, Ending, Record, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import opened
+from workbench.ambiguous import to_fail
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted, doings
 from workbench.drawing import drawn
@@ -203,6 +204,7 @@ class _Work:
             on_end=ends.append,
             keep=True,
             on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
+            failing=to_fail(self._store, options.on_ambiguous, session=number),
         )
         memo = self._options.reuse == "memo"
         try:

@@ -22,6 +22,7 @@ from traces.leases import hold
 from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import Account, opened
+from workbench.ambiguous import to_fail
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.doings import counted
 from workbench.exits import Complaint, Exit, stop
@@ -218,6 +219,7 @@ def work(  # noqa: PLR0913 - what looks on has a callback each
             on_end=ended,
             reins=watch,
             on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
+            failing=to_fail(store, options.on_ambiguous, run=run.number),
         )
         tasks = _tasks(store, run, options, settings, recorded)
         share = Share(claims, at_once, tasks)

@@ -66,6 +66,7 @@ class Deliberation:
         keep: Keep settled workspaces in memory, for drawing them live.
         reins: What others have halted; None where nobody can.
         on_ambiguous: What becomes of calls that were under way when their process stopped.
+        failing: Those of them, by id, whose workspaces fail whatever becomes of the others.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class Deliberation:
         keep: bool = False,
         reins: Reins | None = None,
         on_ambiguous: OnAmbiguous = "retry",
+        failing: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store
         self._on_ambiguous = on_ambiguous
+        self._failing = failing
         self._answerers: dict[int, Answerer] = {}
         self._owners: set[tuple[int | None, int | None]] = set()
         """Runs, and questions asked alone, whose time counts."""
@@ -188,8 +191,8 @@ class Deliberation:
         totals = ledger.totals(session=session.number)
         session.counts.tokens, session.counts.cost_usd = totals.tokens, totals.cost_usd
         self._account.take_over_session(ledger, session.number)
-        if self._on_ambiguous == "fail":
-            for line in ledger.unsettled(session=session.number):
+        for line in ledger.unsettled(session=session.number):
+            if self._on_ambiguous == "fail" or line.call in self._failing:
                 session.fail(line.path, Failed(UNSURE))
 
     def _finished(self, session: Session) -> None:
