@@ -28,6 +28,7 @@ from decomposition.answerers.chat_reply import (
     Said,
     called,
     given,
+    readable,
 )
 from decomposition.answerers.chat_settings import HOMES, ChatSettings, Instructions
 from decomposition.answerers.chat_tools import CLOSING, READING, TOOLS, Tool
@@ -445,7 +446,8 @@ class _OpenAI(_Direct):
     ) -> ChatResult:
         payload: dict[str, Any] = self._get_request_payload(messages, stop=stop, **kwargs)
         payload[self._limit_field] = payload.pop("max_completion_tokens")
-        return self._create_chat_result(await self._wire.post("/chat/completions", payload))
+        body = await self._wire.post("/chat/completions", payload)
+        return self._create_chat_result(readable(body))
 
 
 class _Anthropic(_Direct):

@@ -7,7 +7,7 @@ act on. Why a reply ended is looked at before anything in it is read.
 import json
 import re
 from math import isfinite
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 
@@ -239,6 +239,24 @@ def called(body: object) -> tuple[Called, ...] | None:
     if not isinstance(listed, list):
         return ()
     return tuple(_function(each) for each in cast("list[object]", listed))
+
+
+def readable(body: dict[str, Any]) -> dict[str, Any]:
+    """A body of OpenAI's form as its client can read it: without calls, if one is no call.
+
+    What was called is taken from the body itself.
+    """
+    if all(_is_call(each) for each in called(body) or ()):
+        return body
+    choice = body["choices"][0]
+    message = {name: each for name, each in choice["message"].items() if name != "tool_calls"}
+    return {**body, "choices": [{**choice, "message": message}]}
+
+
+def _is_call(call: Called) -> bool:
+    """Whether a call has a name, and arguments that may be an object."""
+    text = call.arguments
+    return isinstance(call.name, str) and isinstance(text, str) and text.lstrip().startswith("{")
 
 
 def _first(choices: object) -> object:

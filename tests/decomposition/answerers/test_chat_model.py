@@ -241,6 +241,29 @@ def test_a_malformed_call_among_good_ones_spoils_the_reply() -> None:
 
 CUT = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)[:-20]
 
+ODD: dict[str, object] = {
+    "a list": {"name": "reply", "arguments": '["7"]'},
+    "a number": {"name": "reply", "arguments": "7"},
+    "null": {"name": "reply", "arguments": "null"},
+    "no text": {"name": "reply", "arguments": None},
+    "an object": {"name": "reply", "arguments": {"message": 7}},
+    "nothing": {"name": "reply", "arguments": ""},
+    "no name": {"arguments": "{}"},
+    "a name that is none": {"name": 7, "arguments": "{}"},
+    "no function": None,
+    "a function that is none": "reply",
+}
+
+
+@pytest.mark.parametrize("function", ODD.values(), ids=ODD.keys())
+def test_a_call_of_any_form_is_a_reply_that_can_be_refused(function: object) -> None:
+    """What no client could read costs the model a refusal; it is no fault to be tried again."""
+    calls = [{"id": "t", "type": "function", "function": function}]
+    given = came(completion({"role": "assistant", "content": None, "tool_calls": calls}))
+    assert isinstance(given, Unreadable)
+    assert given.kind == "bad_output"
+
+
 PASSING: dict[str, bytes] = {
     "429": response({"error": {"message": "slow down"}}, 429),
     "408": response(b"", 408),

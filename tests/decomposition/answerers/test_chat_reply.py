@@ -4,9 +4,19 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from decomposition.actions import Abstain, Ask, Given, Note, Quote, Reply, Unlock, Unreadable
-from decomposition.answerers.chat_reply import Called, NotStrict, Said, called, given, strict
+from decomposition.answerers.chat_reply import (
+    Called,
+    NotStrict,
+    Said,
+    called,
+    given,
+    readable,
+    strict,
+)
 from decomposition.answerers.chat_settings import standard
 from decomposition.answerers.chat_tools import CLOSING, READING, TOOLS
 from decomposition.message import Failure, Message
@@ -243,6 +253,42 @@ def test_a_call_of_another_form_is_a_call_of_nothing(calls: list[object]) -> Non
     found = called({"choices": [{"message": {"tool_calls": calls}}]})
     assert found is not None
     assert unreadable(given(Said(calls=found), "tools")).kind == "bad_output"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["function", "name", "arguments", "message", "type", "input"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given_any(VALUES, st.sampled_from([each["function"]["name"] for each in TOOLS]))
+def test_whatever_a_model_sends_comes_to_a_turn_or_a_reason(value: object, name: str) -> None:
+    """Nothing that can stand in a body, or in the text of arguments, raises."""
+    text = json.dumps(value)
+    bodies: list[Any] = [
+        {"choices": [{"message": {"tool_calls": [value]}}]},
+        {"choices": [{"message": {"tool_calls": [{"function": value}]}}]},
+        {
+            "choices": [
+                {"message": {"tool_calls": [{"function": {"name": name, "arguments": text}}]}}
+            ]
+        },
+        {"content": [value, {"type": "tool_use", "name": name, "input": value}]},
+        {"message": {"tool_calls": [{"function": {"name": name, "arguments": value}}]}},
+    ]
+    for body in bodies:
+        assert isinstance(given(Said(calls=called(body) or ()), "tools"), tuple | Unreadable)
+    for body in bodies[:3]:
+        assert readable(body)["choices"]
+    assert isinstance(given(Said(text), "json"), tuple | Unreadable)
 
 
 def test_strict_json_names_what_it_read() -> None:
