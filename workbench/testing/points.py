@@ -177,8 +177,10 @@ def _wrap_pauses(fuse: Fuse, pauses: float) -> None:
     sleep = SystemClock.sleep
 
     async def slept(self: SystemClock, seconds: float) -> None:
+        # What a pause begins with, such as a commit of what failed, is done half-way through it.
+        await sleep(self, seconds * pauses / 2)
         fuse.reached("retrying")
-        await sleep(self, seconds * pauses)
+        await sleep(self, seconds * pauses / 2)
 
     SystemClock.sleep = slept
 
