@@ -100,9 +100,12 @@ class Claims:
         Towards the end of a run fewer than asked for, so that the others get some too.
 
         Raises:
+            StoreBusy: Another process writes to the file, and this one has something else to do.
             StoreStopped: The store does not take it.
         """
-        with self._lock, self._database.writing() as writer:
+        # Waiting for a file holds up all that this process has under way; a server's queue is fair.
+        wait = not (self._database.on_sqlite and self.held)
+        with self._lock, self._database.writing(wait=wait) as writer:
             self._register.write(writer)
             ended = [lease for number, lease in self._mine.items() if number in self._ended]
             give_back(writer, ended)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from traces.claims import Claims, seated
+from traces.errors import StoreBusy
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.deliberate import Deliberation, Outcome, Task
@@ -67,8 +68,13 @@ class Share(Iterator[Task]):
         self._chunk = min(self._at_once, 2 * self._chunk) if since_s < QUICK_S else 1
         self._claimed_at = now
         room = max(1, self._at_once - self._claims.held)
-        self._waiting = self._claims.claim(max(room, self._chunk))
-        self._vain = not self._waiting
+        try:
+            self._waiting = self._claims.claim(max(room, self._chunk))
+        except StoreBusy:
+            if not self._claims.held:
+                raise
+        else:
+            self._vain = not self._waiting
 
 
 class Shared(Struct, frozen=True):

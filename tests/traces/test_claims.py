@@ -1,6 +1,11 @@
 """Claims: many processes work one run, and every session is worked by one of them."""
 
+from pathlib import Path
+
+import pytest
+
 from traces.claims import Claims, claiming, seated
+from traces.errors import StoreBusy
 from traces.leases import acquire, still_own
 from traces.record import Ending, NewLine, RunRecord
 from traces.store import Store, now_us
@@ -139,6 +144,18 @@ def test_what_is_known_of_a_lost_session_is_not_written(site: str) -> None:
             other.register.finish(row.number, Ending("answered", "4", "b2:0"))
             other.flush()
         assert one.register.session(row.number).status == "answered"
+
+
+def test_a_claim_does_not_wait_while_there_is_work(place: Path) -> None:
+    """Where another process writes, whoever works something is told so at once."""
+    with Store.open(place, patience_s=0.05) as store, Store.open(place) as other:
+        run = accepted(store, 2)
+        with claiming(store.database, store.register, run) as claims:
+            (row,) = claims.claim(1)
+            with other.database.writing(), pytest.raises(StoreBusy):
+                claims.claim(1)
+            assert (claims.held, claims.fence(row.number)) == (1, 1)
+            assert [each.idx for each in claims.claim(1)] == [1]
 
 
 def test_times_are_the_stores(store: Store) -> None:
