@@ -19,6 +19,8 @@ RUN: Final = "shared"
 ASKED: Final = "asked.txt"
 MEET: Final = "meet"
 """A file with a number: nobody answers before so many processes were asked."""
+PAUSE: Final = "pause"
+"""A file with how many seconds an answer takes."""
 STALL: Final = "stall"
 """A file with a word: questions with it are not answered as long as it is there."""
 ANSWERER: Final = """
@@ -49,6 +51,8 @@ class Crowd(Answerer):
             if len({{line.split()[0] for line in asked()}}) >= int(meet.read_text()):
                 break
             await asyncio.sleep(0.02)
+        if (pause := Path("pause")).exists():
+            await asyncio.sleep(float(pause.read_text()))
         while (stall := Path("stall")).exists() and stall.read_text() in view.question:
             await asyncio.sleep(0.02)
         if step == "ask":

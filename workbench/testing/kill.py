@@ -279,6 +279,11 @@ class Fork:
             ready.recv_bytes()
         ready.close()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return bool(wait([self._process.sentinel], 0))
+
     def end(self, patience_s: float = 0.0) -> int:
         """The exit code; it is killed if it has not ended by then."""
         wait([self._process.sentinel], patience_s)
