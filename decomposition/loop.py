@@ -124,7 +124,7 @@ class Loop:
                 for session in self._open:
                     session.absorb(engine)
                 # A memo is asked after the commit, which may hold what it is asked for.
-                if self._memo is None:
+                if not self._remembers:
                     self._take()
                 await self._commit()
                 self._dismiss()
@@ -298,7 +298,7 @@ class Loop:
 
     async def _act(self) -> None:
         """Show views and take turns: at once from answerers that do not wait."""
-        if self._memo is not None:
+        if self._remembers:
             self._take()
         instant: dict[int, list[Job]] = {}
         jobs = self._allowed(self._automated(self._gathered()))
@@ -333,7 +333,7 @@ class Loop:
 
     def _automated(self, jobs: list[Job]) -> list[Job]:
         """Use recorded turns where the setting wants it; the jobs that are left to ask."""
-        if self._memo is None or not any([each.setting.memo for each in self._open]):
+        if self._memo is None or not self._remembers:
             return jobs
         found = self._memo.turns([job.view.key for job in jobs])
         left: list[Job] = []
@@ -352,6 +352,11 @@ class Loop:
                 continue
             left.append(job)
         return left
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether recorded turns may be used."""
+        return self._memo is not None and any([each.setting.memo for each in self._open])
 
     def _reused(self, job: Job, turn: MemoTurn) -> bool:
         given = actions(turn.entries)
