@@ -1,5 +1,6 @@
 """Documents: files as message trees, and cut into pieces for views of a capped size."""
 
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -7,13 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decomposition.actions import Abstain, Ask, Given, Unlock
+from decomposition.answerers.scripted import Scripted
+from decomposition.caps import Caps
 from decomposition.document import read_document
 from decomposition.errors import BadTask
+from decomposition.events import Woken
 from decomposition.hypertext import content_hash, write
 from decomposition.message import Message, Pointer
 from decomposition.pieces import TITLE_BYTES, cut_title
 from decomposition.rendering import indented
 from decomposition.room import piece_room, usable
+from decomposition.view import View
+from tests.decomposition.kit import Options, answer, deliberate, refusals
 
 ROOM = piece_room(4096)
 MARKDOWN = """Before.
@@ -174,6 +181,38 @@ def test_every_piece_and_every_outline_has_room(parts: list[str], cap: int, name
     for title, each in everything(message):
         assert taken(each) <= piece_room(cap) + usable(cap) // 12, title
         assert len(title.encode()) <= TITLE_BYTES
+
+
+def explore(view: View) -> Given | str:
+    """Unlock what the question points to; ask about each of its parts; count what was seen."""
+    if view.refusal:
+        return (Abstain(view.refusal),)
+    if not view.shown:
+        return (Unlock(("$q.1",)),)
+    parts = re.findall(r"(?<!\\)\$q\.1\.\d+", str(view.shown["$q.1"]))
+    if parts and not view.asked:
+        asks = tuple(f"What is the longest word of this part?\n\nContext: {each}" for each in parts)
+        return (Ask(asks), Unlock(tuple(f"$a{n}" for n in range(1, len(asks) + 1))))
+    return "pneumonia"
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(WORDS, max_size=60),
+    st.integers(1024, 6000),
+    st.sampled_from(["a.md", "a.txt", "a.csv", "a.jsonl"]),
+)
+def test_whoever_asks_about_every_part_always_has_room(
+    parts: list[str], cap: int, name: str
+) -> None:
+    """Outline after outline down to the last piece, nobody is refused for want of room (100)."""
+    context = Pointer(message=tree("\n".join(parts), name, piece_room(cap)), title=cut_title(name))
+    question = Message(("What is the longest word?\n\nContext: ", context))
+    told: Options = {"caps": Caps(view_bytes=cap), "fuel": 10**9}
+    session, entries = deliberate(question, Scripted("explore", explore), **told)
+    assert answer(session) == "pneumonia"
+    assert not refusals(entries)
+    assert not [event for _, event in entries if isinstance(event, Woken) and event.refused]
 
 
 @settings(max_examples=100)
