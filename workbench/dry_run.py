@@ -77,14 +77,14 @@ def forecast(made: Batch, store_at: str) -> Forecast:
     """
     options = made.options
     items = [_item(made, line) for line in made.lines]
-    firsts = [_first(item) for item in items]
+    first = _total([_first(item) for item in items])
     who = {item.posed.task: identities(item.setting) for item in items}
     earlier = _earlier(store_at, options, who)
     return Forecast(
         len(items),
         tuple(dict.fromkeys(name for names in who.values() for name in names)),
-        _total(firsts),
-        _likely(earlier, len(items)) if earlier else None,
+        first,
+        _likely(earlier, items, priced=first.usd is not None) if earlier else None,
         len(earlier),
         store_at if _is_file(store_at) else "",
         _most(items, options),
@@ -168,12 +168,13 @@ def _same(config: str, options: Options, who: dict[str, list[str]]) -> bool:
     return alike and any(names == who.get(task) for task, names in kept.answerers.items())
 
 
-def _likely(rows: Sequence[SessionRecord], questions: int) -> Sum:
-    """The medians of earlier questions, for so many."""
+def _likely(rows: Sequence[SessionRecord], items: Sequence[Item], *, priced: bool) -> Sum:
+    """The medians of earlier questions, for these."""
+    usd = median(row.cost_usd for row in rows) * len(items)
     return Sum(
-        median(row.calls for row in rows) * questions,
-        median(row.tokens for row in rows) * questions,
-        median(row.cost_usd for row in rows) * questions,
+        median(row.calls for row in rows) * len(items),
+        median(row.tokens for row in rows) * len(items),
+        usd if priced else None,
     )
 
 

@@ -37,6 +37,9 @@ def paid(totals: "Totals") -> str:
     said = (
         f"paid: {many(totals.calls, 'call')}, {totals.tokens:,} tokens, {dollars(totals.cost_usd)}"
     )
+    if totals.unknown and not (totals.reserved_tokens or totals.reserved_usd):
+        cost = many(totals.unknown, "call")
+        return f"{said[: said.rindex(',')]}; what {cost} cost is not known, for want of a price"
     if totals.unknown:
         said += (
             f"; of {many(totals.unknown, 'call')} not all is known: at most "

@@ -192,7 +192,7 @@ def test_stray_tracing_variables_are_named() -> None:
 @pytest.mark.parametrize(
     ("path", "kind", "fine"),
     [
-        ("/home/me/w.db", "ext4", True),
+        ("/var/me/w.db", "ext4", True),
         ("/data/w.db", "nfs4", False),
         ("/data/fast/w.db", "xfs", True),
         ("/datafast/w.db", "ext4", True),

@@ -52,6 +52,9 @@ def test_what_is_paid_says_what_is_not_known() -> None:
     assert paid(Totals(calls=1, tokens_in=900, tokens_out=100, cost_usd=0.01)) == (
         "paid: 1 call, 1,000 tokens, $0.0100"
     )
+    assert paid(Totals(calls=2, tokens_in=10, unknown=2)) == (
+        "paid: 2 calls, 10 tokens; what 2 calls cost is not known, for want of a price"
+    )
     said = paid(Totals(calls=3, tokens_in=10, unknown=2, reserved_tokens=500, reserved_usd=0.2))
     assert said.endswith("of 2 calls not all is known: at most 500 tokens and $0.2000 more")
 
