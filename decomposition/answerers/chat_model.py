@@ -89,7 +89,7 @@ class ChatModel(Answerer):
         mode: Mode | None = None,
         settings: ChatSettings | None = None,
     ) -> "ChatModel":
-        """Whatever takes messages and returns a message, a text, or a state with messages.
+        """Whatever takes messages or a state with messages, and returns such, or a text.
 
         Its own retries, redirects and time-outs are its own affair.
 
@@ -280,8 +280,12 @@ def _asker(runnable: Runnable[Any, Any], *, tracing: bool) -> _Asker:
     if isinstance(runnable, _Direct) and not tracing:
         return runnable.direct
 
+    # A compiled graph takes a state; only such have channels.
+    stateful = hasattr(runnable, "input_channels")
+
     async def invoked(messages: list[BaseMessage], tools: dict[str, Any]) -> object:
-        return await runnable.ainvoke(messages, **tools)
+        said: Any = {"messages": messages} if stateful else messages
+        return await runnable.ainvoke(said, **tools)
 
     return invoked
 

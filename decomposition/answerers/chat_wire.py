@@ -28,6 +28,8 @@ from decomposition.message import Failure
 MAX_BODY: Final = 32 << 20
 """Bytes of a reply, unpacked; what is longer is not read on."""
 CALL_HEADER: Final = "X-Client-Request-Id"
+SHORTEST_KEY: Final = 8
+"""What is shorter could stand in any text by chance."""
 IDLE_S: Final = 4.0
 """How long an idle connection is kept: less than common servers keep theirs."""
 
@@ -95,7 +97,7 @@ class Wire:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as reply:
-                raw = await _read(reply)
+                raw = self._without_key(await _read(reply))
                 exchange.status, exchange.raw = reply.status, raw
         except aiohttp.ClientError as error:
             raise self._broken(error) from error
@@ -107,6 +109,11 @@ class Wire:
                 decided(reply.status, lower, raw, self._host, self._key, time.time()),
             )
         return self._decoded(exchange)
+
+    def _without_key(self, raw: bytes) -> bytes:
+        """A reply in which the key does not stand, wherever a provider repeats it."""
+        key = self._key.encode()
+        return raw.replace(key, b"[key]") if len(key) >= SHORTEST_KEY and key in raw else raw
 
     def _decoded(self, exchange: Exchange) -> dict[str, Any]:
         """The JSON object that a reply is.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib import import_module
 from typing import Any
 
 import langsmith
@@ -368,6 +369,13 @@ def test_a_fault_keeps_the_key_out_of_the_receipt() -> None:
     assert "secret" not in fault.usage.reply + str(fault)
 
 
+def test_a_reply_that_repeats_the_key_is_read_without_it() -> None:
+    """Neither the answer nor what is kept of the reply holds it."""
+    attempt, _ = asked([calling(("reply", json.dumps({"message": f"it is {KEY}"})))])
+    assert attempt.given == (Reply("it is [key]"),)
+    assert KEY not in attempt.usage.reply
+
+
 def test_a_model_that_is_not_there_stops_the_run() -> None:
     """404 is the same for every view, so nothing more is sent."""
     fault = fault_of(response({"error": {"message": "no model m"}}, 404))
@@ -651,6 +659,20 @@ def test_any_runnable_is_an_answerer(said: object) -> None:
     attempt = ran(ChatModel.of_runnable(RunnableLambda(answer), "mine"))
     assert attempt.given == (Reply(Message.of("42")),)
     assert [each.content for each in got] == [seen().text]
+
+
+def test_a_compiled_graph_is_an_answerer() -> None:
+    """A graph of LangGraph gets a state and answers with the last message of one."""
+    graphs: Any = import_module("langgraph.graph")
+
+    def node(state: dict[str, list[BaseMessage]]) -> dict[str, list[BaseMessage]]:
+        return {"messages": [AIMessage(f"{len(state['messages'])} came")]}
+
+    builder = graphs.StateGraph(graphs.MessagesState)
+    builder.add_node("answer", node)
+    builder.add_edge(graphs.START, "answer")
+    model = ChatModel.of_runnable(builder.compile(), "graph-1")
+    assert ran(model).given == (Reply(Message.of("1 came")),)
 
 
 def test_a_runnable_may_say_whole_turns_as_json() -> None:
