@@ -143,11 +143,11 @@ class Flights:
         except TimeoutError:
             return
 
-    def landed(self) -> list[Flight]:
-        """What has landed since this was asked last, in the order of leaving."""
-        self._arrival.clear()
-        landed = [self._landed[place] for place in sorted(self._landed)]
-        self._landed = {}
+    def landed(self, most: int) -> list[Flight]:
+        """What has landed, in the order of leaving; what is more than `most` waits its turn."""
+        landed = [self._landed.pop(place) for place in sorted(self._landed)[:most]]
+        if not self._landed:
+            self._arrival.clear()
         for flight in landed:
             self._remove(flight)
         return landed

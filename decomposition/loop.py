@@ -36,6 +36,10 @@ from decomposition.spend import NO_USAGE, Usage
 
 LOOK_S = 0.5
 """How long calls are waited for until it is looked at what has been halted meanwhile."""
+_LEAST_AT_ONCE = 8
+_PARTS = 4
+"""Calls that left together land together. Taken in parts, the first are followed by new ones
+while the rest is still worked on, and from then on they land one part after the other."""
 CALM = (50_000, 20, 50)
 """Collector thresholds while the loop runs: evicted nodes break their cycles themselves, so
 frequent collections would only walk what is alive."""
@@ -79,6 +83,8 @@ class Loop:
         self._reins: Reins | None = None
         self._width = width
         self._concurrency = concurrency
+        self._at_once = max(_LEAST_AT_ONCE, concurrency // _PARTS)
+        """Calls of which one turn of the loop takes what came of them."""
         self._on_commit = on_commit
         self._on_finish = on_finish
         self.longest_pause_s = LONGEST_PAUSE_S
@@ -275,8 +281,7 @@ class Loop:
 
     async def _wind_up(self) -> None:
         """Begin nothing more; wait for what is paid for, and commit what has landed."""
-        self._winding_up = True
-        self._paying.cancel_due()
+        self._begin_no_more()
         while True:
             with suppress(RunStopped):
                 await self._land(wait=self._flights.paid > 0)
@@ -285,10 +290,14 @@ class Loop:
         with suppress(RunStopped):
             await self._commit()
 
+    def _begin_no_more(self) -> None:
+        self._winding_up = True
+        self._at_once = len(self._flights) + 1
+        self._paying.cancel_due()
+
     async def _keep_what_landed(self) -> None:
         """Commit what has landed, and wait for nothing."""
-        self._winding_up = True
-        self._paying.cancel_due()
+        self._begin_no_more()
         with suppress(RunStopped):
             await self._land(wait=False)
         with suppress(RunStopped):
@@ -501,7 +510,7 @@ class Loop:
         if self._winding_up:
             self._flights.look()
         fault: BaseException | None = None
-        for flight in self._flights.landed():
+        for flight in self._flights.landed(self._at_once):
             error = flight.task.exception()
             if error is None:
                 error = self._landed(flight, flight.task.result())
