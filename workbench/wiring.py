@@ -12,7 +12,7 @@ from decomposition.answerers.base import Answerer
 from decomposition.caps import Caps
 from decomposition.comparison import COMPARISONS
 from decomposition.consensus import comparable, known_rule
-from decomposition.document import MAX_DOCUMENT_BYTES, read_document
+from decomposition.document import MAX_DOCUMENT_BYTES, read_document, sections
 from decomposition.errors import BadTask
 from decomposition.hypertext import escape, parse
 from decomposition.memo import Choice
@@ -42,6 +42,8 @@ Reuse = Literal["none", "memo", "joins", "joins-shared"]
 
 DEFAULT_FUEL: Final = 1_000
 """Fuel of a question that no task knows."""
+FUEL_A_PIECE: Final = 16
+"""Fuel for each piece of a document under a cap on views."""
 MAX_FUEL: Final = 10**12
 MAX_DEPTH: Final = 10_000
 _WITH_STUDENT: Final = ("amplify", "cascade")
@@ -56,7 +58,7 @@ class Options(Struct, frozen=True):
     task: str = ""
     """Empty: the task that recognises the question."""
     fuel: int | None = None
-    """None: the task's f*, or `DEFAULT_FUEL`."""
+    """None: the task's f*, or `DEFAULT_FUEL`, more for a document in many pieces."""
     samples: int = 1
     rule: str = "majority"
     node_samples: int = 1
@@ -381,7 +383,8 @@ def pose(question: str, options: Options, context: Path | None = None, sha256: s
         raw = document(context, sha256)
         asked_of_it = _with_document(question, raw, context.name, options.max_view)
         message = _in_sight(asked_of_it, options.max_view)
-        return Posed(message, options.fuel or DEFAULT_FUEL, "", hashed(raw).hexdigest())
+        fuel = options.fuel or _document_fuel(message, options.max_view)
+        return Posed(message, fuel, "", hashed(raw).hexdigest())
     found = task.parse_root(question) if task is not None else None
     if task is None or found is None:
         message = _in_sight(Message.of(question), options.max_view)
@@ -419,6 +422,11 @@ def document(path: Path, sha256: str = "") -> bytes:
             Exit.BAD_DATA,
         )
     return raw
+
+
+def _document_fuel(message: Message, max_view: int | None) -> int:
+    """Steps with which all of a document can be read: more where it is in many pieces."""
+    return DEFAULT_FUEL if max_view is None else max(DEFAULT_FUEL, FUEL_A_PIECE * sections(message))
 
 
 def _in_sight(message: Message, max_view: int | None) -> Message:

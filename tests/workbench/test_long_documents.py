@@ -147,6 +147,16 @@ def test_ask_under_a_cap_reports_its_largest_view(run: Run, tmp_path: Path) -> N
     assert sound.code == 0, sound.out
 
 
+def test_a_list_ten_times_as_long_has_fuel_for_all_of_it(run: Run, tmp_path: Path) -> None:
+    """Without --fuel a document in hundreds of pieces is read to its end."""
+    numbers = range(10 * ITEMS)
+    Path("list.md").write_text("".join(map(item, numbers)))
+    answered, trace = asked(run, tmp_path, "--max-view", "2048")
+    assert answered["answer"] == str(sum(n * 7 % 10 < 6 and n * 37 % 11 > 5 for n in numbers))
+    assert answered["workspaces"] > 600
+    assert trace["largest_view"] <= 2048
+
+
 @pytest.mark.usefixtures("listed")
 def test_trace_show_names_what_a_reply_quotes(run: Run, tmp_path: Path) -> None:
     """A quotation stands with its source's name and title, its place and its words."""
