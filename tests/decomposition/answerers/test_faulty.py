@@ -1,5 +1,7 @@
 """Faulty answerers: wrong as often as said, in the way said, and nothing else changed."""
 
+import asyncio
+from collections.abc import Sequence
 from math import sqrt
 
 import pytest
@@ -7,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decomposition.actions import Abstain, Ask, Given, Note, Reply, Unlock
+from decomposition.answerers.base import Answerer
 from decomposition.answerers.faulty import Faulty, Mode, other_number
 from decomposition.answerers.scripted import Scripted
 from decomposition.errors import BadAnswerer
 from decomposition.hypertext import Failure
+from decomposition.spend import Attempt, Estimate, Usage
+from decomposition.view import View
 from tests.decomposition.answerers.sights import reply_text, seen, turn, turns
 from tests.decomposition.kit import answer, deliberate
 
@@ -169,3 +174,41 @@ def test_in_a_session_two_probabilities_draw_apart() -> None:
         other, _ = deliberate(asked, Faulty(RIGHT, 0.5, 1))
         right.append((answer(one) == "7", answer(other) == "7"))
     assert (False, True) in right
+
+
+class Paid(Answerer):
+    """A paid answerer that is always right."""
+
+    identity = "paid"
+    instant = False
+    paid = True
+    provider = "somebody"
+    closed = False
+
+    async def act(self, views: Sequence[View]) -> Sequence[Given]:
+        """Not asked for: a paid answerer is called one by one."""
+        raise NotImplementedError
+
+    def estimate(self, view: View) -> Estimate:
+        """So many tokens as its text has characters."""
+        return Estimate(len(view.text), 5, 0.5)
+
+    async def attempt(self, view: View, call: str) -> Attempt:  # noqa: ARG002 - the protocol
+        """The right answer, and what it used."""
+        return Attempt((Reply("7"),), Usage(3, 4, 0.25))
+
+    async def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+def test_a_faulty_paid_answerer_is_paid_as_before() -> None:
+    """Estimate, usage, provider and closing are those of whoever is behind it; the answer is not."""
+    inner, view = Paid(), seen("Number 1?")
+    faulty = Faulty(inner, 1.0, 1, "fixed")
+    assert (faulty.paid, faulty.instant, faulty.provider) == (True, False, "somebody")
+    assert faulty.estimate(view) == inner.estimate(view)
+    made = asyncio.run(faulty.attempt(view, "c-1"))
+    assert made == Attempt((Reply("wrong"),), Usage(3, 4, 0.25))
+    asyncio.run(faulty.close())
+    assert inner.closed
