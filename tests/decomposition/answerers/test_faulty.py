@@ -203,7 +203,7 @@ class Paid(Answerer):
 
 
 def test_a_faulty_paid_answerer_is_paid_as_before() -> None:
-    """Estimate, usage, provider and closing are those of whoever is behind it; the answer is not."""
+    """Estimate, usage, provider and closing are those of the one behind it, the answer is not."""
     inner, view = Paid(), seen("Number 1?")
     faulty = Faulty(inner, 1.0, 1, "fixed")
     assert (faulty.paid, faulty.instant, faulty.provider) == (True, False, "somebody")
