@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from decomposition.errors import RunStopped
 from traces.errors import StoreStopped
@@ -26,6 +27,7 @@ from workbench.batch import (
 )
 from workbench.batch_progress import BatchProgress
 from workbench.batch_summary import Summary, summarise
+from workbench.config import without_keys
 from workbench.dry_run import Forecast, forecast
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.files import check_output
@@ -104,7 +106,10 @@ def dry_run(wish: Wish) -> Forecast:
     """
     if wish.source is None:
         stop("--dry-run is for a file of questions")
-    made = _made(wish.source, prepared(wish.options), wish.store_at, wish.out, force=wish.force)
+    options = prepared(wish.options)
+    # Nothing is sent, so no key is needed.
+    options = replace(options, configured=without_keys(options.configured))
+    made = _made(wish.source, options, wish.store_at, wish.out, force=wish.force)
     return forecast(made, wish.store_at)
 
 

@@ -66,33 +66,39 @@ async def amplify(  # noqa: PLR0913 - as the command has options
         Complaint: An argument is out of range.
         RunStopped: The store or an answerer cannot go on; what was committed stays.
     """
-    options = prepared(
-        Options(
-            by=by if isinstance(by, str) else "expert",
-            policy=policy,
-            fuel=fuel,
-            seed=seed,
-            reuse=reuse,
-            memo_choice=memo_choice,
-            config=config,
-            max_calls=limits.calls,
-            max_tokens=limits.tokens,
-            max_usd=limits.usd,
-            max_seconds=limits.seconds,
-        )
+    options = Options(
+        by=by if isinstance(by, str) else "expert",
+        policy=policy,
+        fuel=fuel,
+        seed=seed,
+        reuse=reuse,
+        memo_choice=memo_choice,
+        config=config,
+        max_calls=limits.calls,
+        max_tokens=limits.tokens,
+        max_usd=limits.usd,
+        max_seconds=limits.seconds,
     )
+    return await _answered(question, options, store, by)
+
+
+async def _answered(
+    question: str, given: Options, store: str, by: Answerer | Callable[[str], Any] | str
+) -> Answer:
+    options = prepared(given)
     posed = pose(question, options)
     task = task_named(posed.task) if posed.task else None
     own = None if isinstance(by, str) else of_value(by)
     setting, cast = setting_of(options, task, own)
     ends: list[Outcome] = []
     with open_store(store, make=True) as kept:
-        row = kept.register.open_session(now_us=now_us(), seed=seed, config="{}")
+        row = kept.register.open_session(now_us=now_us(), seed=options.seed, config="{}")
         rates = options.configured.rate
         account = opened(kept.ledger, options.limits, session=row.number, rates=rates)
         deliberation = Deliberation(kept, account, on_end=ends.append)
         tasks = iter([Task(row, posed, setting, cast)])
-        ends += await deliberation.work(tasks, at_once=1, concurrency=8, memo=reuse == "memo")
+        memo = options.reuse == "memo"
+        ends += await deliberation.work(tasks, at_once=1, concurrency=8, memo=memo)
     ending = ends[0].ending
     return Answer(
         ending.answer,

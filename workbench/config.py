@@ -165,6 +165,15 @@ def with_instructions(config: Config, path: Path) -> Config:
     return replace(config, chat=replace(config.chat, instructions=str(path.absolute())))
 
 
+def without_keys(config: Config) -> Config:
+    """The same configuration, with which no key is looked up or sent."""
+    return replace(
+        config,
+        chat=replace(config.chat, key_env=""),
+        provider={name: replace(each, key_env="") for name, each in config.provider.items()},
+    )
+
+
 def price_of(config: Config, provider: str, model: str) -> Price | None:
     """The price of a model; None where nobody said it."""
     name = f"{provider}:{model}"

@@ -75,8 +75,10 @@ def capped(command: str, limits: Limits, each: Limits, store: str) -> str:
     if len(whole) == 1 and not single:
         name, words = whole[0]
         amount = f"{getattr(limits, name):g}" if name != "calls" else str(limits.calls)
+        # Tokens and money are reserved: the last of them may be too little for any call.
+        rest = ", of which too little is left for a call" if name in ("tokens", "usd") else ""
         return (
-            f"stopped at the cap of {words}; what is there is kept\n"
+            f"stopped at the cap of {words}{rest}; what is there is kept\n"
             f"go on with: workbench {command} --max-{name} N{store}   (N more than {amount})"
         )
     told = [words for _, words in whole]

@@ -25,13 +25,13 @@ LINES = '{"question": "What is the sky?"}\n{"question": "And why?"}\n'
 
 @pytest.fixture(autouse=True)
 def _no_socket(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """Whoever opens a connection fails."""
+    """Whoever opens a connection fails; no key is there."""
 
     def refused(*_: object) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def forecast(run: Run, *arguments: str) -> dict[str, Any]:
