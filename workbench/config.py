@@ -54,6 +54,10 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _TYPE_AT = re.compile(r" - at `\$\.?(.*)`")
 
 
+LimitField = Literal["", "max_tokens", "max_completion_tokens"]
+"""What a server of OpenAI's protocol calls the limit of a reply; empty for what is usual there."""
+
+
 class Rate(Struct, frozen=True):
     """How much a provider may be asked in a minute; None is no limit."""
 
@@ -76,7 +80,7 @@ class Chat(Struct, frozen=True):
     mode: Literal["tools", "json"] = "tools"
     temperature: float | None = None
     max_output_tokens: int = 4_096
-    limit_field: str = ""
+    limit_field: LimitField = ""
     context_tokens: int | None = None
     connect_s: float = 10.0
     read_s: float = 120.0
@@ -97,7 +101,7 @@ class Provider(Struct, frozen=True):
     mode: Literal["tools", "json"] | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
     max_output_tokens: int | UnsetType = UNSET
-    limit_field: str | UnsetType = UNSET
+    limit_field: LimitField | UnsetType = UNSET
     context_tokens: int | UnsetType = UNSET
     connect_s: float | UnsetType = UNSET
     read_s: float | UnsetType = UNSET

@@ -199,10 +199,11 @@ def misplaced(address: str) -> str:
         return "the base URL names no host"
     if place.username is not None or place.password is not None or place.query or place.fragment:
         return "the base URL holds more than a host and a path; a key belongs into the environment"
-    return "the base URL is a link-local or metadata address" if _is_secretive(host) else ""
+    return "the base URL is a link-local or metadata address" if is_secretive(host) else ""
 
 
-def _is_secretive(host: str) -> bool:
+def is_secretive(host: str) -> bool:
+    """Whether a host is link-local, or a service that hands out secrets of its machine."""
     name = host.rstrip(".").lower()
     if name in _METADATA:
         return True

@@ -5,6 +5,7 @@ headers and bytes, and nothing of models. The only module that imports aiohttp.
 """
 
 import asyncio
+import socket
 import ssl
 import time
 import zlib
@@ -17,11 +18,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
+from aiohttp.abc import ResolveResult
 from msgspec import Struct, json
 
 from decomposition.answerers.chat_faults import decided, redacted, told
 from decomposition.answerers.chat_reply import NotStrict, strict
-from decomposition.answerers.chat_settings import ChatSettings
+from decomposition.answerers.chat_settings import ChatSettings, is_secretive
 from decomposition.errors import RunStopped, TransientFault
 from decomposition.message import Failure
 
@@ -56,6 +58,23 @@ class Decided(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks names up, and refuses those that lead where no model is."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name.
+
+        Raises:
+            RunStopped: One of them is link-local or gives out a machine's secrets.
+        """
+        found = await super().resolve(host, port, family)
+        if any(is_secretive(each["host"]) for each in found):
+            raise RunStopped(f"{host} is a link-local or metadata address; nothing was sent")
+        return found
 
 
 class Wire:
@@ -169,6 +188,7 @@ class Wire:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
+                resolver=_Resolver(),
                 keepalive_timeout=IDLE_S,
                 ssl=_trusted() if address.scheme == "https" else True,
             ),

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -629,6 +630,25 @@ def test_nothing_is_sent_to_an_address_that_is_no_model(address: str) -> None:
     """Files, link-local and metadata addresses, and keys in an address are refused at once."""
     with pytest.raises(BadAnswerer):
         ChatModel(ChatSettings("m", base_url=address), KEY)
+
+
+def test_a_name_that_leads_to_such_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are looked at again when they are looked up, before anything is sent."""
+
+    def looked_up(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    model = ChatModel(ChatSettings("m", base_url="http://models.example/v1"), KEY)
+
+    async def run() -> None:
+        try:
+            with pytest.raises(RunStopped, match="is a link-local or metadata address"):
+                await model.attempt(seen(), "")
+        finally:
+            await model.close()
+
+    asyncio.run(run())
 
 
 def test_a_price_counts_what_was_read_before_apart() -> None:
