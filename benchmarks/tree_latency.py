@@ -28,10 +28,8 @@ from msgspec import Struct
 from decomposition.answerers.base import Answerer
 from decomposition.answerers.chat_settings import ChatSettings, standard
 from decomposition.answerers.chat_tools import TOOLS
-from decomposition.ports import GO, Permit
-from decomposition.spend import Estimate, Usage
 from traces.store import Store, now_us
-from workbench.account import CallLimit
+from workbench.account import Account
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.testing.paid import PaidDouble, tree
 from workbench.testing.provider import Provider
@@ -106,21 +104,6 @@ async def measured(work: Awaitable[Graph], cap: int, latency_s: float) -> Row:
 # -- ours ------------------------------------------------------------------------------------
 
 
-class Unlimited(CallLimit):
-    """An account that allows everything."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-
-    def reserve(self, session: int, provider: str, estimate: Estimate) -> Permit:
-        """Always."""
-        del session, provider, estimate
-        return GO
-
-    def settle(self, session: int, estimate: Estimate, usage: Usage | None) -> None:
-        """Nothing is kept."""
-
-
 async def ours(worked: Tree, by: Answerer) -> Graph:
     """The tree through the engine, recorded and with its ledger, every commit synced."""
     options = Options(fuel=FUEL)
@@ -131,7 +114,7 @@ async def ours(worked: Tree, by: Answerer) -> Graph:
         Store.open(Path(folder) / "tree.db") as store,
     ):
         row = store.register.open_session(now_us=now_us(), seed=0, config="{}")
-        deliberation = Deliberation(store, Unlimited(), on_end=ends.append)
+        deliberation = Deliberation(store, Account(), on_end=ends.append)
         task = Task(row, pose(worked.root, options), setting, cast)
         await deliberation.work(iter([task]), at_once=1, concurrency=worked.cap)
         rows = store.database.rows("SELECT path, call FROM ledger ORDER BY wall_us, call")

@@ -258,6 +258,8 @@ def _create(path: Path, scripts: Path) -> None:
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate_file(connection, scripts)
+            # Changed in its own place, a kill would leave what no reader may roll back.
+            connection.execute(_SETTINGS[0])
         synced(new)
         _moved(new, path)
         synced(path.absolute().parent)

@@ -1,5 +1,6 @@
 """Opening: hostile and foreign files are refused with their reason, and stay as they are."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -342,6 +343,24 @@ def test_what_a_killed_process_left_while_it_made_a_store_goes(place: Path, mome
         assert verify(store).ok
     assert leftovers(place) == []
     assert other.exists()
+
+
+def test_a_store_is_whole_from_the_moment_at_which_it_has_its_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode is not changed afterwards: a kill would leave a journal that no reader may undo."""
+    link = os.link
+
+    def killed(new: Path, path: Path) -> None:
+        link(new, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Store.open(place)
+    assert place.read_bytes()[18:20] == b"\2\2"
+    with Store.open(place, readonly=True) as store:
+        assert store.register.runs() == []
 
 
 def test_who_is_overtaken_while_making_a_store_opens_the_other(place: Path) -> None:
