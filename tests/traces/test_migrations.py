@@ -10,12 +10,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from decomposition.spend import Dues, Estimate, Intent
+from tests.postgres import made, on
 from tests.traces.kit import deliberation, recorded
 from traces.errors import MigrationFailed, StoreBusy
 from traces.migrations import SCRIPTS, revisions
 from traces.opening import open_database
+from traces.record import NewLine
 from traces.store import Store
 from traces.tables import Table
+from traces.verify import verify
 
 NEXT = '''
 """The next schema."""
@@ -73,6 +77,41 @@ def test_the_migrations_make_the_tables(place: Path) -> None:
         assert compare_metadata(context, Table.metadata) == []
     engine.dispose()
     assert revisions() == ("0001", "0002")
+
+
+def first_schema(tmp_path: Path) -> Path:
+    """The migrations as they were before there was a ledger."""
+    folder = tmp_path / "first"
+    shutil.copytree(SCRIPTS, folder)
+    for file in folder.glob("versions/[0-9]*_*.py"):
+        if not file.name.startswith("0001"):
+            file.unlink()
+    return folder
+
+
+@pytest.fixture(params=["file", "server"])
+def empty(request: pytest.FixtureRequest, place: Path) -> str:
+    """Where nothing is yet: a file, and a database of a server."""
+    if request.param == "file":
+        return str(place)
+    server: str = request.getfixturevalue("server")
+    made(server, "DROP DATABASE IF EXISTS older", "CREATE DATABASE older")
+    return on(server, "older")
+
+
+def test_a_store_from_before_the_ledger_gets_one(empty: str, tmp_path: Path) -> None:
+    """Its runs and sessions stay as they are, and can be paid for from then on."""
+    with Store(open_database(empty, scripts=first_schema(tmp_path))) as store:
+        run = store.register.create_run("r", "amplify", "{}", [NewLine("x", "{}")], now_us=5)
+        (waiting,) = store.register.sessions(run.number)
+        session = recorded(store, 50)
+    with Store.open(empty) as store:
+        assert store.entries(session.number) == deliberation(50)
+        assert store.register.runs() == [run]
+        intent = Intent("c-1", waiting.number, "0", "chat:m@1", 1, Estimate(5, 5, 0.5), 7)
+        assert store.commit_now([], dues=Dues([intent])) == {}
+        assert store.ledger.spent(run=run.number).calls == 1
+        assert verify(store).ok
 
 
 def test_an_older_store_is_copied_and_brought_up_to_date(older: Path, tmp_path: Path) -> None:
