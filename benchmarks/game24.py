@@ -21,7 +21,7 @@ from traces.store import Store
 from workbench.batch import accept, batch, results, work
 from workbench.batch_summary import Summary, summarise
 from workbench.inputs import Line
-from workbench.wiring import Options
+from workbench.options import Options
 
 KINDS: Final = ("none", "memo", "joins", "joins-shared")
 LISTS: Final = ("solvable", "unsolvable")

@@ -31,7 +31,7 @@ from distill.threads import set_threads
 from traces.store import Store
 from workbench.batch import Result, accept, batch, results, work
 from workbench.inputs import Line
-from workbench.wiring import Options
+from workbench.options import Options
 
 REUSE: Final = "joins"
 SCRIPTED: Final = "scripted"

@@ -39,7 +39,8 @@ from distill.threads import set_threads, threads
 from distill.training import Trainer, answer_loss
 from traces.store import Store
 from workbench.clock import SystemClock
-from workbench.wiring import Options, setting_of
+from workbench.options import Options
+from workbench.wiring import setting_of
 
 WARM = 10
 """Steps before the clock starts."""

@@ -33,11 +33,11 @@ from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.files import check_output
 from workbench.going_on import resuming, say_unused, told_stop
 from workbench.inputs import Source, read_lines
+from workbench.options import Options, check, prepared
 from workbench.places import files_of, open_store
 from workbench.recorded_traces import traces_at
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
-from workbench.wiring import Options, check, prepared
 from workbench.worker import Waiting
 
 AGAIN: Final[dict[str, tuple[Status, ...]]] = {"failed": ("failed",), "abstained": ("abstained",)}

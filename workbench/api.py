@@ -12,8 +12,9 @@ from traces.store import now_us
 from workbench.account import opened
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.limits import NO_LIMITS, Limits
+from workbench.options import Options, prepared
 from workbench.places import open_store
-from workbench.wiring import Options, pose, prepared, setting_of
+from workbench.wiring import pose, setting_of
 
 
 class Answer(Struct, frozen=True):

@@ -28,6 +28,7 @@ from workbench.drawing import drawn
 from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.going_on import in_store, say_unused
 from workbench.limits import NO_LIMITS, over
+from workbench.options import Accepted, Options, check, prepared, recapped
 from workbench.places import open_store
 from workbench.recorded_files import asking, recorded_answers
 from workbench.recorded_traces import recorded_trace, traces_at
@@ -35,18 +36,7 @@ from workbench.safe_output import many, shown
 from workbench.spend_text import capped, paid
 from workbench.terminal import LiveTree, width
 from workbench.view_sizes import largest_view, was_capped
-from workbench.wiring import (
-    Accepted,
-    Options,
-    accepted,
-    check,
-    named,
-    pose,
-    prepared,
-    recapped,
-    setting_as_accepted,
-    setting_of,
-)
+from workbench.wiring import accepted, named, pose, setting_as_accepted, setting_of
 
 _ALL: Final = 1_000_000
 _REASONS: Final = 4

@@ -17,8 +17,9 @@ from decomposition.tree import Tree, fold
 from traces.record import FINISHED, RunRecord
 from traces.store import Store
 from workbench.batch import compared_by, options_of
+from workbench.options import Accepted
 from workbench.specs import members_in
-from workbench.wiring import Accepted, task_of
+from workbench.wiring import task_of
 
 _JUDGED: Final = "verify"
 

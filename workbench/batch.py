@@ -29,21 +29,18 @@ from workbench.exits import Complaint, Exit, stop
 from workbench.files import write_whole
 from workbench.halts import Watch
 from workbench.inputs import Line
+from workbench.options import Accepted, Options, check, recapped
 from workbench.recorded_files import Asking, asking, recorded_answers
 from workbench.recorded_traces import Traces, recorded_trace
 from workbench.specs import Cast, recorded_in
 from workbench.wiring import (
-    Accepted,
     Nobody,
-    Options,
     Posed,
     accepted,
-    check,
     comparison_of,
     document,
     named,
     pose,
-    recapped,
     setting_as_accepted,
     setting_of,
     task_of,

@@ -20,7 +20,7 @@ from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outer
 
 if TYPE_CHECKING:
     from workbench.amplify_run import Came
-    from workbench.wiring import Options
+    from workbench.options import Options
 
 
 class Edge(TyperGroup):

@@ -1,6 +1,6 @@
 """Options of deliberating: what `ask` and `amplify` share, once, with their help and checks.
 
-Names, types and defaults are those of `wiring.Options`, so that a command gets one value for all.
+Names, types and defaults are those of `options.Options`, so that a command gets one value for all.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import typer
 from workbench.cli_options import Seed, fraction, whole_fuel
 
 if TYPE_CHECKING:
-    from workbench.wiring import Options
+    from workbench.options import Options
 
 _TAKES: Final = "options"
 """The parameter of a command that all options here stand for."""
@@ -293,7 +293,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _options(given: dict[str, Any]) -> "Options":
     from workbench.limits import parsed
-    from workbench.wiring import Options
+    from workbench.options import Options
 
     given["per_question"] = parsed(given["per_question"], "--per-question")
     given["rates"] = tuple(given["rates"] or ())

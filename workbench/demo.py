@@ -17,6 +17,7 @@ from distill.recipe import Arm
 from workbench import ask as asking
 from workbench.demo_text import Shown, closing, line, opening, picture, status
 from workbench.exits import Exit, Interrupted, stop
+from workbench.options import Options
 from workbench.rounds.arm_run import ArmRun
 from workbench.rounds.iterate import Ended, Wanted, iterate
 from workbench.rounds.reports import write_report
@@ -24,7 +25,6 @@ from workbench.rounds.rounds_progress import Progress
 from workbench.rounds.run_folder import Plan, RunFolder, read_as
 from workbench.rounds.twin_process import ARM, TwinProcess, cores
 from workbench.trace_views import Look, shown_tree, verified
-from workbench.wiring import Options
 
 TASK: Final = "arithmetic"
 PRESET: Final = "demo"

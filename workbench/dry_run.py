@@ -20,11 +20,12 @@ from traces.errors import TraceError
 from traces.record import FINISHED, NewLine, SessionRecord
 from traces.store import Store
 from workbench.batch import Batch, posed_again
+from workbench.options import Accepted, Options
 from workbench.places import file_of
 from workbench.safe_output import many
 from workbench.specs import Cast
 from workbench.spend_text import dollars
-from workbench.wiring import Accepted, Options, Posed, identities
+from workbench.wiring import Posed, identities
 
 _NOBODY: Final = Authorship("", "engine", 0, 0)
 _AT_ONCE: Final = 4096

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from workbench.cli_options import DEFAULT_STORE
 from workbench.exits import complain
+from workbench.options import Options
 from workbench.spend_text import capped
-from workbench.wiring import Options
 
 if TYPE_CHECKING:
     from workbench.worker import Reason

@@ -18,10 +18,10 @@ from traces.record import FINISHED, RunRecord
 from traces.spending import Spent
 from traces.store import Store
 from workbench.batch import options_of
+from workbench.options import Options
 from workbench.places import open_store
 from workbench.safe_output import columns, cut, line, many, shown
 from workbench.terminal import width
-from workbench.wiring import Options
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""

@@ -12,8 +12,8 @@ from traces.store import Store
 from traces.verify import verify
 from workbench.batch import accept, batch
 from workbench.inputs import Line
+from workbench.options import Options
 from workbench.testing.kill import Fork
-from workbench.wiring import Options
 
 RUN: Final = "shared"
 ASKED: Final = "asked.txt"

@@ -18,7 +18,8 @@ from tests.decomposition.kit import Options as Deliberating
 from tests.decomposition.kit import Watching, answer, deliberate
 from tests.workbench.conftest import Run
 from tests.workbench.test_examples import own
-from workbench.wiring import Options, pose
+from workbench.options import Options
+from workbench.wiring import pose
 
 ITEMS = 2_000
 CAP = 4_096

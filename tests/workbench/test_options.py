@@ -8,7 +8,7 @@ from tests.workbench.conftest import Run
 from workbench.cli_deliberation import Deliberating
 from workbench.exits import Complaint
 from workbench.limits import Limits, count, decimal, parsed
-from workbench.wiring import Options
+from workbench.options import Options
 
 
 def test_the_command_line_has_every_option_with_its_default() -> None:

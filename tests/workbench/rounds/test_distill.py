@@ -19,11 +19,11 @@ from workbench.exits import Complaint, Exit, Interrupted
 from workbench.inputs import Line
 from workbench.lineage import as_json, lineage
 from workbench.lineage import as_text as traced
+from workbench.options import Options
 from workbench.rounds.distill_run import CHECKPOINT, as_text, distill
 from workbench.rounds.iterate import Wanted, iterate
 from workbench.rounds.recorded_examples import gathered, task_of_runs
 from workbench.trace_views import Look
-from workbench.wiring import Options
 
 LOOK = Look(None, 200, 0, ascii_only=False)
 SUMS = [f"{left} + {right}" for left in range(10, 50, 3) for right in range(11, 50, 9)]
