@@ -1,6 +1,7 @@
 """Each fault of a provider, through `amplify` over real HTTP: what the run comes to."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,15 @@ def test_a_fault_that_passes_leaves_the_answer(kind: str, tmp_path: Path) -> Non
     assert (found.ended.code, found.status, found.answer) == (0, "answered", "7"), found.ended.err
     assert found.standings == ["transient", "answered"]
     assert found.compared.exact
+
+
+def test_the_example_of_the_guide_holds(tmp_path: Path) -> None:
+    """What stands there as a user's own test passes as it stands."""
+    guide = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    example = guide.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(example, "testing.md", "exec"), names)  # noqa: S102 - our own text
+    names["test_one_bad_reply_is_not_the_end"](tmp_path)
 
 
 def test_many_questions_and_many_faults_keep_the_books(tmp_path: Path) -> None:
