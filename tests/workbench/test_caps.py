@@ -133,3 +133,22 @@ def test_a_provider_that_is_gone_stops_a_run_resumable(provider: Provider, run: 
     assert ran.code == 7, ran.err
     assert "go on with: workbench amplify --resume g" in ran.err
     assert {json.loads(line)["status"] for line in ran.out.splitlines()} == {"stopped"}
+
+
+def test_a_run_goes_on_without_the_files_that_began_it(provider: Provider, run: Run) -> None:
+    """Configuration, prices and rates stand in the record, keys never; other words are refused."""
+    assert provider.url
+    Path("mine.md").write_text("Act by calling the tools.")
+    options = ("--instructions", "mine.md", "--rate", "openai=60000")
+    ran = run("amplify", "q.jsonl", "--run", "r", *BY, *options, "--max-usd", "0.02")
+    assert ran.code == 4, ran.err
+    Path("c.toml").unlink()
+    Path("mine.md").write_text("Never act.")
+    ran = run("amplify", "--resume", "r", "--max-usd", "5")
+    assert ran.code == 3, ran.err
+    assert "who answers has changed since this was accepted" in ran.err
+    Path("mine.md").write_text("Act by calling the tools.")
+    ran = run("amplify", "--resume", "r", "--max-usd", "5")
+    assert ran.code == 0, ran.err
+    assert answers(ran) == [str(number + 9) for number in range(1, 7)]
+    assert spent()[2] > 0.02
