@@ -16,7 +16,9 @@ from workbench.testing.provider import Provider
 
 KEY: Final = "sk-a-key-of-nobody"
 CHAT: Final = ("decomposition.answerers.chat_model", "langchain_openai")
-CONFIG: Final = b"[chat]\nread_s = 0.2\ntotal_s = 0.4\n"
+READ_S: Final = 30.0
+"""How long a reply is waited for; much less where none comes."""
+STALLED_S: Final = 0.2
 QUESTION: Final = b'{"question": "0 7", "expected": "7"}\n'
 HASTE: Final = 0.01
 TRIES: Final = 5
@@ -95,9 +97,20 @@ class Played(Struct, frozen=True):
 
 
 def played(
-    folder: Path, fault: str, *, lines: bytes = QUESTION, options: Sequence[str] = ()
+    folder: Path,
+    fault: str,
+    *,
+    lines: bytes = QUESTION,
+    options: Sequence[str] = (),
+    read_s: float | None = None,
 ) -> Played:
-    """A run over a provider with which something is wrong."""
+    """A run over a provider with which something is wrong.
+
+    Args:
+        read_s: How long a reply is waited for; None for what suits the fault.
+    """
+    if read_s is None:
+        read_s = STALLED_S if fault.startswith("stall") else READ_S
     with Provider.here("tree", faults=[fault], folder=folder / "provider") as provider:
         victim = Victim(
             folder,
@@ -108,7 +121,7 @@ def played(
             preloaded=(*PRELOADED, *CHAT),
             pauses=HASTE,
         )
-        (folder / "workbench.toml").write_bytes(CONFIG)
+        (folder / "workbench.toml").write_text(f"[chat]\nread_s = {read_s}\n")
         ended = victim.attempt(delay_s=PATIENCE_S)
         kept = victim.kept()
         line = victim.lines()[0]

@@ -24,6 +24,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from benchmarks.fault_modes import CHAT, MODES, played
 from workbench.testing.audit import DECIDED, Audit, audit
 from workbench.testing.kill import PRELOADED, UNSETTLED, Kept, Line, Victim, lost, unkept, unpaid
 from workbench.testing.points import PAID, Where
@@ -38,7 +39,6 @@ FAULTS: Final = ("503:0.01x1", "429=0.01:0.02x1")
 KEY: Final = "sk-nobody"
 OPTIONS: Final = ("--fuel", "1000")
 KILLS_OF_A_RUN: Final = 10
-CHAT: Final = ("decomposition.answerers.chat_model", "langchain_openai")
 DOUBLE: Final = """
 from pathlib import Path
 from workbench.testing.paid import PaidDouble, tree
@@ -290,6 +290,26 @@ def attack(
     return tally, expected
 
 
+def books(folder: Path) -> list[str]:
+    """Kinds of faults under which a run without kills is not what it must be, and why."""
+    wrong: list[str] = []
+    for mode in MODES:
+        place = folder / mode.fault
+        place.mkdir(parents=True)
+        found = played(place, mode.fault)
+        compared = found.compared
+        if not compared.exact or compared.requests != mode.requests or compared.unsettled:
+            wrong.append(f"{mode.fault}: {compared}")
+        if found.ended.code != mode.code:
+            wrong.append(f"{mode.fault}: exit {found.ended.code}, not {mode.code}")
+    print(
+        f"without kills, {len(MODES)} kinds of faults: the provider's requests are the ledger's "
+        f"lines in {len(MODES) - len(wrong)}",
+        flush=True,
+    )
+    return wrong
+
+
 def main() -> int:
     """Print the counts; 1 if anything is not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -316,6 +336,7 @@ def main() -> int:
             print(described(stage, tally), flush=True)
             whole.add(tally)
             wrong += tally.wrong
+        wrong += books(folder / "books")
     print(
         f"in all {whole.kills} kills in {whole.runs} runs: lost {len(whole.lost)}, repeated "
         f"{len(whole.repeated)}; {time.monotonic() - began:.0f} s"
