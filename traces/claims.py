@@ -80,6 +80,7 @@ class Claims:
         self._left: set[int] = set()
         """Sessions that are not claimed again here."""
         self._lost: set[int] = set()
+        """Sessions that were claimed here and are not held any more."""
         self._from = 0
         """Line before which nothing was free when this process last looked."""
         self._lock = Lock()
@@ -114,9 +115,8 @@ class Claims:
             leases = taken(writer, fences, self.holder, self._ttl_s)
             rows = self._rows(writer, [number for number, *_ in chosen])
         self._register.written()
-        for number in self._ended:
-            self._mine.pop(number, None)
-        self._ended.clear()
+        for number in list(self._ended):
+            self._forget(number)
         self._mine |= {n: leases[session_resource(trace)] for n, _, trace, _ in chosen}
         self.fences.update((n, leases[session_resource(trace)].fence) for n, _, trace, _ in chosen)
         self._lost -= self._mine.keys()

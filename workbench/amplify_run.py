@@ -38,7 +38,7 @@ from workbench.places import files_of, open_store
 from workbench.recorded_traces import traces_at
 from workbench.safe_output import many
 from workbench.specs import files_of as files_of_spec
-from workbench.worker import Waiting
+from workbench.worker import Onlookers, Waiting
 
 AGAIN: Final[dict[str, tuple[Status, ...]]] = {"failed": ("failed",), "abstained": ("abstained",)}
 """Which lines `--only` tries again."""
@@ -131,17 +131,11 @@ def _worked(store: Store, run: RunRecord, wish: Wish) -> tuple[Exit, str]:
     again = resuming(run.name, wish.store_at)
     complain(f"run {run.name}: {many(run.total, 'question')}; resume with --resume {run.name}")
     progress = BatchProgress(run.total, finished)
+    waiting = Waiting(run.total)
+    looking = Onlookers(progress.watch, progress.tick, progress.ended, waiting.tell)
     try:
-        ended = work(
-            store,
-            run,
-            given=wish.options if wish.resume else None,
-            concurrency=wish.concurrency,
-            on_account=progress.watch,
-            on_progress=progress.tick,
-            on_end=progress.ended,
-            on_wait=Waiting(run.total).tell,
-        )
+        given = wish.options if wish.resume else None
+        ended = work(store, run, given=given, concurrency=wish.concurrency, looking=looking)
     except KeyboardInterrupt as error:
         raise Interrupted(f"go on with: {again}") from error
     except StoreStopped:

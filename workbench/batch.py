@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from decomposition.answerers.base import Answerer
 from decomposition.errors import BadTask
-from decomposition.session import Session
 from decomposition.setting import Setting
 from decomposition.tasks.base import AnyTask
 from traces.claims import claiming
@@ -23,11 +22,10 @@ from traces.record import FINISHED, NewLine, RunRecord, SessionRecord
 from traces.store import Store, now_us
 from workbench.account import Account, opened
 from workbench.ambiguous import to_fail
-from workbench.deliberate import Deliberation, Outcome, Task
+from workbench.deliberate import Deliberation, Task
 from workbench.doings import counted
 from workbench.exits import Complaint, Exit, stop
 from workbench.files import write_whole
-from workbench.halts import Watch
 from workbench.inputs import Line
 from workbench.options import Accepted, Options, check, recapped
 from workbench.recorded_files import Asking, asking, recorded_answers
@@ -45,7 +43,7 @@ from workbench.wiring import (
     setting_of,
     task_of,
 )
-from workbench.worker import Crew, Share, Shared
+from workbench.worker import NOBODY, Crew, Onlookers, Share, Shared
 
 SESSIONS_AT_ONCE: Final = 64
 """Sessions that share a turn of the loop, unless `--concurrency` says otherwise."""
@@ -154,24 +152,19 @@ def _at(line: Line) -> str:
     return f"{line.where}: " if line.where else ""
 
 
-def work(  # noqa: PLR0913 - what looks on has a callback each
+def work(
     store: Store,
     run: RunRecord,
     *,
     given: Options | None = None,
     concurrency: int | None = None,
-    on_account: Callable[[Account], None] | None = None,
-    on_progress: Callable[[Sequence[Session]], None] | None = None,
-    on_end: Callable[[Outcome], None] | None = None,
-    on_wait: Callable[[dict[str, int]], None] | None = None,
+    looking: Onlookers = NOBODY,
     joining: bool = False,
 ) -> Shared:
     """Work what is left of a run, beside others that work it; how that ended here.
 
     Args:
         given: Their caps are the run's from now on; None for those that it has.
-        on_account: Gets the account of the run before anything is spent.
-        on_wait: See `Crew`.
         joining: Work as one of any number of workers. Otherwise this is the one process that
             goes on with the run: it lifts what halted it, and sets its cap.
 
@@ -189,38 +182,41 @@ def work(  # noqa: PLR0913 - what looks on has a callback each
         recorded = recorded_of(store, run, options)
         settings = _unchanged(store, run, options, recorded)
         _begin(store, run, options, joining=joining)
-        account = opened(
-            store.ledger,
-            options.limits,
-            run=run.number,
-            per_session=options.per_question,
-            rates=options.configured.rate,
-            made=_unpaid_made(store, run),
-            sets=not joining or not store.ledger.spent(run=run.number).capped,
-        )
-        if on_account is not None:
-            on_account(account)
+        account = _account(store, run, options, joining=joining)
+        looking.on_account(account)
         claims = held.enter_context(claiming(store.database, store.register, run))
-        watch = Watch(store.database, run.number, claims)
-        crew = Crew(store, run, claims, watch, on_wait=on_wait)
-
-        def ended(outcome: Outcome) -> None:
-            crew.ended(outcome)
-            if on_end is not None:
-                on_end(outcome)
-
-        deliberation = Deliberation(
-            store,
-            account,
-            on_progress=on_progress,
-            on_end=ended,
-            reins=watch,
-            on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
-            failing=to_fail(store, options.on_ambiguous, run=run.number),
-        )
-        tasks = _tasks(store, run, options, settings, recorded)
-        share = Share(claims, at_once, tasks)
+        crew = Crew(store, run, claims, looking)
+        share = Share(claims, at_once, _tasks(store, run, options, settings, recorded))
+        deliberation = _deliberation(store, run, options, account, crew)
         return crew.work(deliberation, share, at_once, memo=options.reuse == "memo")
+
+
+def _account(store: Store, run: RunRecord, options: Accepted, *, joining: bool) -> Account:
+    """What a run may spend, with what it has spent."""
+    return opened(
+        store.ledger,
+        options.limits,
+        run=run.number,
+        per_session=options.per_question,
+        rates=options.configured.rate,
+        made=_unpaid_made(store, run),
+        sets=not joining or not store.ledger.spent(run=run.number).capped,
+    )
+
+
+def _deliberation(
+    store: Store, run: RunRecord, options: Accepted, account: Account, crew: Crew
+) -> Deliberation:
+    """Works the sessions that a crew claims."""
+    return Deliberation(
+        store,
+        account,
+        on_progress=crew.looking.on_progress,
+        on_end=crew.ended,
+        reins=crew.watch,
+        on_ambiguous="fail" if options.on_ambiguous == "fail" else "retry",
+        failing=to_fail(store, options.on_ambiguous, run=run.number),
+    )
 
 
 def _begin(store: Store, run: RunRecord, options: Accepted, *, joining: bool) -> None:

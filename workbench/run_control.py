@@ -21,7 +21,7 @@ from workbench.exits import Exit, Interrupted, complain, stop
 from workbench.going_on import in_store, resuming, told_stop
 from workbench.places import open_store
 from workbench.safe_output import line, many
-from workbench.worker import Waiting
+from workbench.worker import Onlookers, Waiting
 
 _PATH: Final = re.compile(r"0(:\d{1,9})?(\.\d{1,9}(:\d{1,9})?){0,512}")
 
@@ -56,14 +56,11 @@ def work_beside(store_at: str, wanted: str, *, concurrency: int | None) -> tuple
             return summarise(store, run), 0, ""
         again = f"workbench worker {run.name}{in_store(store_at)}"
         complain(f"working run {run.name}: {many(run.total, 'question')}")
-        waiting = Waiting(run.total)
         progress = BatchProgress(run.total, _finished(store, run))
+        waiting = Waiting(run.total)
+        looking = Onlookers(progress.watch, progress.tick, progress.ended, waiting.tell)
         try:
-            ended = work(
-                store, run, concurrency=concurrency, joining=True,
-                on_account=progress.watch, on_progress=progress.tick, on_end=progress.ended,
-                on_wait=waiting.tell,
-            )  # fmt: skip
+            ended = work(store, run, concurrency=concurrency, looking=looking, joining=True)
         except KeyboardInterrupt as error:
             raise Interrupted(f"go on with: {again}") from error
         except StoreStopped:

@@ -2,15 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from decomposition.session import Session
 from traces.claims import Claims, seated
 from traces.errors import StoreBusy
 from traces.record import FINISHED, RunRecord, SessionRecord
 from traces.store import Store, now_us
+from workbench.account import Account
 from workbench.deliberate import Deliberation, Outcome, Task
 from workbench.halts import Watch
 from workbench.safe_output import many
@@ -85,28 +87,37 @@ class Shared(Struct, frozen=True):
     """Sessions that ended here."""
 
 
-class Crew:
-    """Works a run beside others until it is complete, or cannot go on here.
+def _ignored(_: object) -> None:
+    """Nobody looks on."""
 
-    Args:
-        on_wait: Called now and then while only others have something to do, with the number of
-            sessions by status.
-    """
+
+class Onlookers(Struct, frozen=True):
+    """Who is told how the work goes on."""
+
+    on_account: Callable[[Account], None] = _ignored
+    """Gets the account of the run before anything is spent."""
+    on_progress: Callable[[Sequence[Session]], None] = _ignored
+    """Called after every commit with the sessions that it touched."""
+    on_end: Callable[[Outcome], None] = _ignored
+    on_wait: Callable[[dict[str, int]], None] = _ignored
+    """Called now and then while only others have something to do, with the number of sessions
+    by status."""
+
+
+NOBODY: Final = Onlookers()
+
+
+class Crew:
+    """Works a run beside others until it is complete, or cannot go on here."""
 
     def __init__(
-        self,
-        store: Store,
-        run: RunRecord,
-        claims: Claims,
-        watch: Watch,
-        *,
-        on_wait: Callable[[dict[str, int]], None] | None = None,
+        self, store: Store, run: RunRecord, claims: Claims, looking: Onlookers = NOBODY
     ) -> None:
+        self.looking = looking
+        self.watch = Watch(store.database, run.number, claims)
         self._store = store
         self._run = run
         self._claims = claims
-        self._watch = watch
-        self._on_wait = on_wait
         claims.fences = store.ledger.fences
         self._left: set[int] = set()
         self._worked = 0
@@ -115,6 +126,7 @@ class Crew:
         """A session ended here."""
         self._worked += 1
         self._claims.end(outcome.row.number)
+        self.looking.on_end(outcome)
 
     def work(self, deliberation: Deliberation, share: Share, at_once: int, *, memo: bool) -> Shared:
         """Work until nothing is left that can be worked here; how it ended.
@@ -141,10 +153,10 @@ class Crew:
         for number in left:
             self._claims.leave(number)
         self._left |= left
-        stopping = self._watch.stopping() or self._watch.stopped
+        stopping = self.watch.stopping() or self.watch.stopped
         if stopping is not None:
             return stopping
-        halted = {halt.session for halt in self._watch.halts()}
+        halted = {halt.session for halt in self.watch.halts()}
         return "capped" if left - halted else None
 
     def _standing(self) -> Reason | None:
@@ -155,8 +167,7 @@ class Crew:
             return "complete"
         if unfinished <= len(self._left) and self._all_left():
             return "halted"
-        if self._on_wait is not None:
-            self._on_wait(counts)
+        self.looking.on_wait(counts)
         return None
 
     def _all_left(self) -> bool:

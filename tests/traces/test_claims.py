@@ -67,6 +67,9 @@ def test_a_finished_session_is_written_before_its_lease_goes_back(site: str) -> 
             first.leave(left.number)
             assert first.held == 0
             assert first.claim(2) == []
+            with one.database.writing() as writer:
+                both = {row.number, left.number}
+                assert first.lost(writer, both) == both
             assert other.register.progress(run.number) == {"answered": 1, "waiting": 1}
             with claiming(other.database, other.register, run) as second:
                 assert [each.idx for each in second.claim(2)] == [1]
