@@ -273,12 +273,15 @@ def _unpaid_made(store: Store, run: RunRecord) -> int:
 
     Those of a session that did not end stand in its events.
     """
+    rows = [row for row in store.register.sessions(run.number) if row.count]
     made = sum(
         row.calls if row.status in FINISHED else counted(store.records(row.number)).calls
-        for row in store.register.sessions(run.number)
-        if row.count
+        for row in rows
     )
-    return made - store.ledger.totals(run=run.number).turns
+    # Lines that were tried again have left sessions behind, whose lines of the ledger stay.
+    own = {row.number for row in rows}
+    paid = store.ledger.totals_by("session", run=run.number)
+    return made - sum(totals.turns for (session, _), totals in paid.items() if session in own)
 
 
 def _tasks(

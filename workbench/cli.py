@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from workbench import cli_amplify_options as batch
 from workbench import cli_options as option
 from workbench.cli_deliberation import with_options
 from workbench.cli_help import Sectioned
@@ -20,6 +21,7 @@ from workbench.exits import Ended, Exit, Interrupted, ReaderGone, guarded, outer
 
 if TYPE_CHECKING:
     from workbench.amplify_run import Came
+    from workbench.dry_run import Forecast
     from workbench.options import Options
 
 
@@ -136,45 +138,17 @@ def ask(
 )
 @with_options
 def amplify(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="JSON Lines or CSV with a question, or a task's fields, each."),
-    ] = None,
-    form: Annotated[
-        str,
-        typer.Option("--format", help="jsonl or csv; without it as the file's name ends."),
-    ] = "",
-    mapped: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN",
-            help="Where id, question, context or expected stand under another name, such as "
-            "question=prompt or expected=meta.gold; may be repeated.",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the results go; else stdout.")] = None,
-    run: Annotated[str, typer.Option(help="Name of the run; else one is made.")] = "",
-    resume: Annotated[
-        str, typer.Option(metavar="RUN", help="Go on with this run; `last` for the newest.")
-    ] = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what it would take; nothing is sent, spent or stored."),
-    ] = False,
-    only: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH",
-            help="With --resume: try the lines again that failed, or were abstained.",
-        ),
-    ] = "",
-    concurrency: Annotated[
-        int | None,
-        typer.Option(min=1, max=4096, help="Questions worked, and calls under way, at once."),
-    ] = None,
+    file: batch.File = None,
+    form: batch.Format = "",
+    mapped: batch.Mapped = None,
+    out: batch.Out = None,
+    run: batch.Name = "",
+    resume: batch.Resume = "",
+    dry_run: batch.DryRun = False,
+    only: batch.Only = "",
+    concurrency: batch.Concurrency = None,
     store: option.StoreOption = option.DEFAULT_STORE,
-    force: Annotated[bool, typer.Option("--force", help="Replace an output file.")] = False,
+    force: batch.Force = False,
     json: option.Json = False,
     *,
     options: "Options",
@@ -188,16 +162,19 @@ def amplify(
     source = None if file is None else Source(file, form, mapping(mapped or ()))
     wish = amplify_run.Wish(source, options, store, run, resume, out, force, concurrency, only)
     if dry_run:
-        from workbench.dry_run import as_json, described
-        from workbench.safe_output import shown
-
-        found = amplify_run.dry_run(wish)
-        typer.echo(as_json(found) if json else shown(described(found)))
+        _print_forecast(amplify_run.dry_run(wish), json=json)
         return
     came = amplify_run.amplify(wish)
     _print_came(came, out, json=json)
     if came.stopped:
         stop(came.stopped, came.code)
+
+
+def _print_forecast(found: "Forecast", *, json: bool) -> None:
+    from workbench.dry_run import as_json, described
+    from workbench.safe_output import shown
+
+    typer.echo(as_json(found) if json else shown(described(found)))
 
 
 def _print_came(came: "Came", out: Path | None, *, json: bool) -> None:

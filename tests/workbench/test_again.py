@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.workbench.conftest import Run
 from traces.store import Store
 from traces.verify import verify
+from workbench.testing.provider import Provider
 
 FICKLE = """
 from pathlib import Path
@@ -46,6 +47,25 @@ def test_lines_that_failed_are_tried_again(run: Run) -> None:
     ran = run("amplify", "--resume", "r", "--only", "failed")
     assert ran.code == 0
     assert "no line of r has failed" in ran.err
+
+
+def test_what_was_paid_for_an_earlier_try_stays_in_the_account(run: Run) -> None:
+    """The ledger still verifies, and the cap of the run counts both tries."""
+    Path("q.jsonl").write_text('{"question": "why?"}\n')
+    with Provider.here("echo", faults=["400x1"]) as provider:
+        Path("c.toml").write_text(f'[chat]\nbase_url = "{provider.url}"\nkey_env = ""\n')
+        chat = ("--by", "chat:openai:echo", "--config", "c.toml", "--max-calls", "1")
+        ran = run("amplify", "q.jsonl", "--run", "r", *chat)
+        assert ran.code == 0, ran.err
+        assert '"status":"failed"' in ran.out
+        assert run("amplify", "--resume", "r", "--only", "failed").code == 4
+        ran = run("amplify", "--resume", "r", "--max-calls", "2")
+    assert ran.code == 0, ran.err
+    assert '"answer":"why?"' in ran.out
+    assert "2 requests" in ran.err
+    assert run("trace", "verify").code == 0
+    with Store.open("workbench.db", readonly=True) as store:
+        assert [line.standing for line in store.ledger.lines()] == ["failed", "answered"]
 
 
 def test_only_is_for_what_can_be_tried_again(run: Run) -> None:
