@@ -19,6 +19,8 @@ from tests.decomposition.kit import Watching, answer, deliberate
 from tests.workbench.conftest import Run
 from tests.workbench.test_examples import own
 from workbench.options import Options
+from workbench.testing.completion import Asked, Completion, ToolCall
+from workbench.testing.provider import Provider
 from workbench.wiring import pose
 
 ITEMS = 2_000
@@ -57,9 +59,17 @@ class Reader:
 
     def __call__(self, messages: list[Any]) -> str:
         """The turn for a view, as JSON."""
-        text = cast("str", messages[-1].content)
+        return json.dumps({"actions": self._turn(cast("str", messages[-1].content))})
+
+    def serve(self, request: Asked) -> Completion:
+        """The turn for a request, as calls of the tools that it offers."""
+        actions = self._turn(request.view)
+        calls = [ToolCall(str(each.pop("action")), json.dumps(each)) for each in actions]
+        return Completion(calls=tuple(calls), finish="tool_calls")
+
+    def _turn(self, text: str) -> list[dict[str, Any]]:
         self.longest = max(self.longest, len(text.encode()))
-        return json.dumps({"actions": self._actions(text)})
+        return self._actions(text)
 
     def _actions(self, text: str) -> list[dict[str, Any]]:
         answers = re.findall(r"(?m)^Answer \$a\d+: = (\d+)$", text)
@@ -99,6 +109,32 @@ def test_a_chat_model_counts_in_2000_items_from_views_of_4_kib(listed: Path) -> 
     quoted = [len(event.quotes) for _, event in entries if isinstance(event, Replied)]
     assert sum(quoted) == HITS
     assert all(event.wait == "fits" for _, event in entries if isinstance(event, Unlocked))
+
+
+def test_a_batch_over_http_counts_from_views_of_4_kib(run: Run, listed: Path) -> None:
+    """Every request that reaches the provider holds a view of 4 KiB at most, and is in the ledger.
+
+    The line is stopped by a cap on calls, and goes on over the same pieces.
+    """
+    reader = Reader()
+    row = {"question": QUESTION, "context": str(listed), "expected": str(HITS)}
+    Path("in.jsonl").write_text(json.dumps(row))
+    with Provider.here(reader.serve) as provider:
+        Path("c.toml").write_text(f'[chat]\nbase_url = "{provider.url}"\nkey_env = ""\n')
+        by = ("--by", "chat:openai:reader", "--config", "c.toml", "--max-view", str(CAP))
+        ran = run(
+            "amplify", "in.jsonl", *by, "--max-calls", "40", "--out", "out.jsonl", "--run", "r"
+        )
+        assert ran.code == 4, ran.err
+        ran = run("amplify", "--resume", "r", "--max-calls", "500", "--out", "out.jsonl")
+        assert ran.code == 0, ran.err
+        requests = len(provider.requests())
+    (result,) = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert (result["answer"], result["correct"]) == (str(HITS), True)
+    assert requests == result["calls"]
+    trace = json.loads(run("trace", "show", "last", "--json").out)
+    assert trace["largest_view"] == reader.longest <= CAP
+    assert sum(len(each["quotes"]) for each in trace["workspaces"]) == HITS
 
 
 def test_the_documentation_shows_the_view_of_an_outline(listed: Path) -> None:
