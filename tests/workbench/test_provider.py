@@ -17,6 +17,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 
 from decomposition.actions import Ask, Reply, Unlock
+from workbench import testing
 from workbench.testing.completion import Asked, Completion, asked
 from workbench.testing.faults import BOMB, HUGE, PLAYS, BadFault, Fault, drawn, fault
 from workbench.testing.models import MALFORMED, MODELS
@@ -473,3 +474,12 @@ def test_the_command_refuses_what_it_cannot_play(
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "cut-stream" in capsys.readouterr().err
+
+
+def test_the_kit_hands_on_what_it_has() -> None:
+    """Every name is there; the provider and the kills only once they are named."""
+    for name in testing.__all__:
+        assert getattr(testing, name)
+    assert testing.Provider is Provider
+    with pytest.raises(AttributeError, match="no attribute 'Oracle'"):
+        _ = testing.Oracle
