@@ -10,6 +10,7 @@ from decomposition.caps import Caps
 from decomposition.comparison import COMPARISONS
 from decomposition.consensus import known_rule
 from decomposition.memo import Choice
+from decomposition.room import LEAST_VIEW_BYTES
 from decomposition.routing import Kind
 from workbench.config import (
     MAX_RATE,
@@ -162,7 +163,7 @@ def check(options: Options) -> None:
     _whole("--fuel", options.fuel, 1, MAX_FUEL)
     _whole("--samples", options.samples, 1, 64)
     _whole("--node-samples", options.node_samples, 1, 64)
-    _whole("--max-view", options.max_view, 1024, MAX_FUEL)
+    _whole("--max-view", options.max_view, LEAST_VIEW_BYTES, MAX_FUEL)
     check_limits(options.limits)
     check_limits(options.per_question, "--per-question ")
     _whole("--max-workspaces", options.workspaces, 1, MAX_FUEL)

@@ -104,6 +104,22 @@ def test_a_capped_session_goes_on_from_any_commit(seed: int, cap: int, at: int) 
     assert digest(again) == digest(whole)
 
 
+@settings(max_examples=CASES)
+@given(seeds, st.integers(300, 700))
+def test_remembered_turns_have_the_room_of_their_place(seed: int, cap: int) -> None:
+    """Turns that were recorded under one cap are measured anew under another (60 programs)."""
+    store = MemoryStore()
+    told: Options = {"fuel": FUEL, "store": store, "memo": True, "caps": capped(1 << 20)}
+    deliberate(question("A", LEVEL), Program(seed, rich=False), **told)
+    told |= {"caps": capped(cap), "number": 2, "keep": True}
+    again, _ = deliberate(question("A", LEVEL), Program(seed, rich=False), **told)
+    fresh, _ = deliberate(
+        question("A", LEVEL), Program(seed, rich=False), fuel=FUEL, caps=capped(cap)
+    )
+    assert digest(again) == digest(fresh)
+    assert dict(again.tree.state()) == dict(fold(store.entries(2)).state())
+
+
 def asks_and_looks(answers: str, wait: str = "all") -> Scripted:
     """The root asks as many questions as there are letters; `x` is answered at length."""
 
