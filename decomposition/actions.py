@@ -1,6 +1,6 @@
 """Actions: what an answerer chooses, and the turn that holds several of them."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -71,12 +71,17 @@ Turn = tuple[Action, ...]
 """The actions that an answerer gives for one view, in order."""
 
 
+Unread = Literal["bad_output", "truncated", "empty"]
+"""What a workspace fails as whose last reply was no turn."""
+UNREAD: Final[tuple[Unread, ...]] = get_args(Unread)
+
+
 class Unreadable(Struct, frozen=True, gc=False):
     """What came and is no turn. It is refused like an illegal action: one fuel, and asked again."""
 
     reason: str
     """What was wrong with it; shown in the next view."""
-    kind: Literal["bad_output", "truncated", "empty"] = "bad_output"
+    kind: Unread = "bad_output"
     """What the workspace fails as if this was its last refusal."""
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from decomposition.actions import Share
+from decomposition.actions import Share, Unread
 from decomposition.message import Bound, Failure, Message
 
 Waiting = Literal["all", "any", "fits"]
@@ -109,7 +109,7 @@ class Refused(Event, frozen=True, omit_defaults=True, gc=False):
     """What of the place made it illegal: who was refused for that is not reused elsewhere."""
     late: bool = False
     """It stood behind an unlock that had ended the turn: counts as before what that shows."""
-    kind: str = "bad_output"
+    kind: Unread = "bad_output"
     """What the workspace fails as if this is its last refusal."""
 
 

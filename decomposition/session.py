@@ -11,7 +11,7 @@ from typing import Final, TypeGuard, cast
 
 from msgspec.structs import replace
 
-from decomposition.actions import Abstain, Ask, Given, Reply, Turn, Unreadable
+from decomposition.actions import UNREAD, Abstain, Ask, Given, Reply, Turn, Unreadable
 from decomposition.consensus import comparable, decide
 from decomposition.errors import CapReached, EngineBug, IllegalAction, NotWithdrawable
 from decomposition.events import (
@@ -512,7 +512,8 @@ class Session:
         """
         path = node.path
         if type(given) is Unreadable:
-            self._stage(path, Refused(storable(given.reason), kind=given.kind), authorship)
+            kind = given.kind if given.kind in UNREAD else "bad_output"
+            self._stage(path, Refused(storable(given.reason), kind=kind), authorship)
             return False
         if type(given) is not tuple or not given:
             self._stage(path, Refused("a turn is a non-empty tuple of actions"), authorship)

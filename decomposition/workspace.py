@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from decomposition.actions import Unread
 from decomposition.events import Waiting
 from decomposition.message import Bound, Failure, Message, Outcome
 
@@ -58,7 +59,7 @@ class Workspace(Struct, frozen=True, gc=False):
     """What of the place the last action was refused for."""
     starved: int = 0
     """How many of the refusals in a row were for want of fuel."""
-    kind: str = "bad_output"
+    kind: Unread = "bad_output"
     """What the workspace fails as if the last refusal ends it."""
 
     @property

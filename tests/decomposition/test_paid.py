@@ -481,3 +481,11 @@ def test_equal_views_are_asked_once_under_way() -> None:
     assert sum(isinstance(event, Replied) for _, event in entries) == 4
     ends = [0, *store.commits]
     assert all(first < last for first, last in pairwise(ends))
+
+
+def test_a_reply_of_no_known_kind_is_bad_output() -> None:
+    """An answerer is free to build anything; what is recorded can be read again."""
+    odd = Unreadable("no \0 turn", "whatever")  # type: ignore[arg-type]
+    _, entries = deliberate("q", Paid(lambda _: odd))
+    assert failures(entries) == {"0": "bad_output"}
+    assert {e.kind for e in events_at(entries, "0") if isinstance(e, Refused)} == {"bad_output"}

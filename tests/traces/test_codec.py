@@ -210,7 +210,7 @@ SAMPLES: dict[object, object] = {
 
 def sample(field: msgspec.structs.FieldInfo) -> object:
     """A value of a field that holds the secret wherever content may stand."""
-    if get_args(field.type) and get_args(field.type)[0] in ("", "nothing", "all"):
+    if get_args(field.type) and get_args(field.type)[0] in ("", "nothing", "all", "bad_output"):
         return get_args(field.type)[0]
     if field.name in NO_CONTENT:
         return ("$q",) if field.type == tuple[str, ...] else "00" * 32
