@@ -71,6 +71,8 @@ class Tally(Struct):
 
     kills: int = 0
     runs: int = 0
+    resumed: int = 0
+    """Runs that were killed at least once and then went on to their end."""
     points: Counter[str] = field(default_factory=Counter[str])
     in_flight: int = 0
     """Most calls that a kill met under way."""
@@ -185,6 +187,7 @@ def attacked(folder: Path, stage: Stage, expected: Reference, random: Random, mo
         tally.points[where] += 1
         kept = victim.kept()
         judge_kill(victim, stage, tally, before, kept)
+    tally.resumed += bool(tally.kills)
     judge_run(victim, stage, tally, expected)
     return tally
 
@@ -257,13 +260,14 @@ def compare(name: str, compared: Audit, kept: Kept, tally: Tally) -> None:
 def described(stage: Stage, tally: Tally) -> str:
     """A tally in a few lines, with the bound on the chance where nothing happened."""
     bound = f"at most {3 / tally.kills:.4f} a kill at 95 %" if tally.kills else "no kills"
-    same = tally.runs - len({each.split(":")[0] for each in tally.differing})
+    same = tally.resumed - len({each.split(":")[0] for each in tally.differing})
     where = ", ".join(f"{name} {count}" for name, count in sorted(tally.points.items()))
     return (
         f"{stage.name}, concurrency {stage.concurrency}: {tally.kills} kills in {tally.runs} runs\n"
         f"  {where}\n"
         f"  lost {len(tally.lost)}, repeated {len(tally.repeated)} (each zero: {bound}); "
-        f"same digests, answers and ledger {same} of {tally.runs}\n"
+        f"same digests, answers and ledger {same} of "
+        f"{tally.resumed} resumed runs\n"
         f"  most calls under way at a kill {tally.in_flight}; requests {tally.requests}, lines "
         f"{tally.lines}, ambiguous {tally.ambiguous}, requests that nobody committed "
         f"{tally.extra}; unexplained {len(tally.unexplained) + len(tally.crowded)}, "
@@ -272,15 +276,21 @@ def described(stage: Stage, tally: Tally) -> str:
 
 
 def attack(
-    folder: Path, stage: Stage, kills: int, *, seed: int = 0, jobs: int = 2
+    folder: Path,
+    stage: Stage,
+    kills: int,
+    *,
+    seed: int = 0,
+    jobs: int = 2,
+    most: int = KILLS_OF_A_RUN,
 ) -> tuple[Tally, Reference]:
-    """Attack fresh runs on a stage until so many kills have happened."""
+    """Attack fresh runs on a stage, `most` times each, until so many kills have happened."""
     expected = reference(folder / f"{stage.name}-{stage.concurrency}" / "reference", stage)
 
     def one(number: int) -> Tally:
         random = Random(f"{seed}-{stage.name}-{stage.concurrency}-{number}")  # noqa: S311
         place = folder / f"{stage.name}-{stage.concurrency}" / f"run-{number}"
-        return attacked(place, stage, expected, random, KILLS_OF_A_RUN)
+        return attacked(place, stage, expected, random, most)
 
     tally = Tally()
     with ThreadPoolExecutor(jobs) as pool:
@@ -317,6 +327,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--over", nargs="+", default=["http", "double"])
     parser.add_argument("--jobs", type=int, default=2, help="runs at once")
+    parser.add_argument("--most", type=int, default=3, help="kills of one run")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     began = time.monotonic()
@@ -332,13 +343,15 @@ def main() -> int:
         if "double" in options.over:
             stages += [over_double(each) for each in options.concurrency]
         for stage in stages:
-            tally, _ = attack(folder, stage, share, seed=options.seed, jobs=options.jobs)
+            tally, _ = attack(
+                folder, stage, share, seed=options.seed, jobs=options.jobs, most=options.most
+            )
             print(described(stage, tally), flush=True)
             whole.add(tally)
             wrong += tally.wrong
         wrong += books(folder / "books")
     print(
-        f"in all {whole.kills} kills in {whole.runs} runs: lost {len(whole.lost)}, repeated "
+        f"in all {whole.kills} kills, {whole.resumed} runs resumed: lost {len(whole.lost)}, repeated "
         f"{len(whole.repeated)}; {time.monotonic() - began:.0f} s"
     )
     for text in wrong[:20]:
