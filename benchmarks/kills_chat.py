@@ -351,8 +351,8 @@ def main() -> int:
             wrong += tally.wrong
         wrong += books(folder / "books")
     print(
-        f"in all {whole.kills} kills, {whole.resumed} runs resumed: lost {len(whole.lost)}, repeated "
-        f"{len(whole.repeated)}; {time.monotonic() - began:.0f} s"
+        f"in all {whole.kills} kills, {whole.resumed} runs resumed: lost {len(whole.lost)}, "
+        f"repeated {len(whole.repeated)}; {time.monotonic() - began:.0f} s"
     )
     for text in wrong[:20]:
         print(f"  {text}", file=sys.stderr)
